@@ -156,8 +156,7 @@ async def test_a_body_of_a_hundred_megabytes_is_refused_and_the_next_one_served(
 
 async def test_equal_requests_are_asked_and_counted_each_and_nothing_is_kept(tmp_path: Path) -> None:
     async with served(ONE, lambda request, _: "yes", cache=tmp_path) as bench:
-        for _ in range(3):
-            await bench.post("/run", {"question": "the same"})
+        await asyncio.gather(*(bench.post("/run", {"question": "the same"}) for _ in range(3)))
         session = bench.service.engine.session
         assert (len(bench.client.sent), session.budget.used["calls"], len(session.flights)) == (3, 3, 0)
     assert not os.listdir(tmp_path)

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from serve_help import ONE, Bench, served
 
-from flowbot.fields import Usage, UserError
-from flowbot.serve.spending import FILE, Spending
+from flowbot.fields import BudgetExceeded, Usage, UserError
+from flowbot.serve.spending import FILE, Held, Spending
 
 NOON = 1_800_000_000.0
 ASKED = {"question": "a"}
@@ -54,7 +54,38 @@ async def test_processes_of_one_name_share_it(tmp_path: Path) -> None:
         assert [(await each.post("/run", ASKED))[0] for each in (one, other)] == [402, 402]
         assert [(await each.get("/readyz"))[0] for each in (one, other)] == [503, 503]
         async with one.http.get(f"{one.url}/readyz") as answer:
-            assert answer.headers["Retry-After"] == "5"
+            assert answer.headers["Retry-After"] == str(int(86_400 - NOON % 86_400))
+
+
+def test_calls_under_way_in_several_processes_do_not_pass_it(tmp_path: Path) -> None:
+    one, other, dear = spending(tmp_path), spending(tmp_path), Usage(calls=1, usd=0.4)
+    first, second = one.budget.try_reserve(dear), other.budget.try_reserve(dear)
+    assert first is not None
+    assert second is not None
+    with pytest.raises(Held, match=r"0\.4000 set aside"):
+        other.budget.try_reserve(dear)
+    first.settle(Usage(calls=1, usd=0.1))
+    one.look()
+    assert other.budget.try_reserve(dear) is not None
+    with pytest.raises(BudgetExceeded) as refused:
+        one.budget.try_reserve(Usage(calls=1, usd=0.95))
+    assert not isinstance(refused.value, Held)
+    assert refused.value.budget is one.budget
+
+
+def test_what_a_killed_process_has_kept_is_free_again_after_a_while(tmp_path: Path) -> None:
+    killed, dear = spending(tmp_path), Usage(calls=1, usd=0.8)
+    assert killed.budget.try_reserve(dear) is not None
+    with pytest.raises(Held):
+        spending(tmp_path, now=NOON + 60).budget.try_reserve(dear)
+    assert spending(tmp_path, now=NOON + 1000).budget.try_reserve(dear) is not None
+
+
+async def test_who_is_refused_for_the_day_is_told_when_the_next_one_begins(tmp_path: Path) -> None:
+    async with served(ONE, lambda request, _: "yes", price=0.6, spending=spending(tmp_path)) as bench:
+        assert (await bench.post("/run", ASKED))[0] == 200
+        status, _, headers = await bench.post("/run", ASKED)
+        assert (status, headers["Retry-After"]) == (402, str(int(86_400 - NOON % 86_400)))
 
 
 async def test_at_midnight_a_server_goes_on_with_a_new_day(tmp_path: Path) -> None:
@@ -84,7 +115,7 @@ async def test_what_cannot_be_counted_is_not_paid(tmp_path: Path) -> None:
     day = spending(tmp_path)
     async with served(ONE, lambda request, _: "yes", price=0.1, spending=day) as bench:
         with sqlite3.connect(tmp_path / FILE) as db:
-            db.execute("DROP TABLE paid")
+            db.execute("DROP TABLE spent")
         status, body, headers = await bench.post("/run", ASKED)
         assert (status, body["error"]["code"], headers["Retry-After"]) == (503, "disk", "5")
         assert not bench.client.sent

@@ -36,6 +36,7 @@ async def test_over_http_it_is_one_typed_tool() -> None:
         assert "inputs: found no most" in str(wrong.content)
         failed = await client.call_tool("shop", NOTE)
         assert failed.is_error
+        assert 'flowbot_requests_total{path="/mcp",status="200"}' in (await bench.get("/metrics"))[1]
 
 
 async def test_who_may_not_ask_may_not_ask_for_the_tool() -> None:

@@ -11,6 +11,8 @@ from serve_help import ONE, TYPED, served, workflow_of
 
 import flowbot as fb
 from flowbot.fields import UserError
+from flowbot.fields.files import lines
+from flowbot.serve import record
 from flowbot.serve.face import Face
 from flowbot.serve.record import Recording
 from flowbot.task.data import read_rows
@@ -41,6 +43,34 @@ async def test_feedback_amends_the_row_of_its_request(tmp_path: Path) -> None:
         {"total": 2, "sure": True},
     ]
     assert (found[1].feedback, found[3].extra) == ("it is three", {"right": True})
+
+
+async def test_feedback_reads_what_is_new_alone_and_finds_rows_of_other_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, ids = tmp_path / "rows.jsonl", [f"{number:024x}" for number in range(3)]
+    seen: list[bytes] = []
+    face = Face.of(workflow_of(TYPED), "shop")
+    one, other = Recording(file, face), Recording(file, face)
+
+    def counted(*given: Any, **more: Any) -> Any:
+        for line in lines(*given, **more):
+            seen.append(line)
+            yield line
+
+    monkeypatch.setattr(record, "lines", counted)
+    for id in ids[:2]:
+        one.add(id, {"note": "a", "most": 1}, {"total": 1, "sure": True})
+    await other.amend({"id": ids[0], "right": True})
+    await other.amend({"id": ids[1], "right": True})
+    assert len(seen) == 3  # two rows, then the first amendment
+    one.add(ids[2], {"note": "a", "most": 1}, {"total": 1, "sure": True})
+    await other.amend({"id": ids[2], "right": True})
+    file.write_text("")  # begun anew
+    with pytest.raises(UserError, match="of no row here"):
+        await other.amend({"id": ids[0], "right": True})
+    one.close()
+    other.close()
 
 
 @pytest.mark.parametrize(

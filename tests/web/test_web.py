@@ -19,7 +19,7 @@ from web_help import on_port
 
 from flowbot.fields import UserError
 from flowbot.web.extra import require_extra
-from flowbot.web.gone import ClientGone, while_there
+from flowbot.web.gone import ClientGone, Cut, while_there
 from flowbot.web.guard import Guard
 from flowbot.web.server import listening
 
@@ -99,7 +99,7 @@ async def test_work_for_a_client_that_has_gone_is_cancelled() -> None:
     async def slow(request: Request) -> Response:
         _ = await request.body()
         try:
-            async with while_there(request.receive):
+            with while_there(request.receive):
                 began.set()
                 await asyncio.sleep(60)
         except ClientGone as error:
@@ -148,3 +148,26 @@ def test_a_port_that_is_taken_or_none_is_told() -> None:
 def test_what_is_not_installed_is_told_with_what_installs_it() -> None:
     with pytest.raises(UserError, match=r"flowbot serve: found no package nosuch; pip install -e '\.\[serve\]'"):
         require_extra("flowbot serve", "serve", "starlette", "nosuch")
+
+
+async def test_what_is_due_is_done_on_its_own_loop_and_what_is_dropped_is_not() -> None:
+    async def ended(cut: list[Cut], seconds: float) -> bool:
+        cut.append(own := Cut(seconds))
+        try:
+            await asyncio.sleep(30)
+        except asyncio.CancelledError:
+            return own.owns()
+        return False
+
+    cuts: list[Cut] = []
+    assert await ended(cuts, 0.0)
+    waiting = asyncio.create_task(ended(cuts, 3600.0))
+    dropped = asyncio.create_task(ended(cuts, 0.05))
+    await asyncio.sleep(0)
+    cuts[-1].off()
+    await asyncio.sleep(0.4)
+    assert not waiting.done()
+    assert not dropped.done()
+    for each in (waiting, dropped):
+        each.cancel()
+        assert not await each  # somebody else wanted it to end

@@ -82,6 +82,9 @@ def whole(_: object, tokens: Sequence[Token]) -> int:
     return int(text)
 
 
+PORT = Parameter(negative=(), converter=whole, show_env_var=True)
+
+
 def require_new(file: Path, *, force: bool) -> None:
     """Refuse to replace a file unless `--force` says so.
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from .console import Console
-from .options import Calls, FlowFile, Output, StepsModel, whole
+from .options import PORT, Calls, FlowFile, Output, StepsModel, whole
 from .run import tools_of
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Serving:
 
     host: str = "127.0.0.1"
     """Name or address to listen on; where others can reach it, --api-key-env is needed."""
-    port: Annotated[int, Parameter(converter=whole)] = 8000
+    port: Annotated[int, PORT] = 8000
     """0 takes one that is free."""
     api_key_env: str | None = None
     """Variable that holds the key that clients must show (Authorization: Bearer KEY)."""

@@ -6,6 +6,7 @@ import keyword
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 from .types import Type, object_schema
@@ -31,6 +32,7 @@ class Field:
     about: str = ""
 
     @staticmethod
+    @lru_cache(4096)  # a step's outputs are asked for at each of its calls
     def of(name: str, type: str, about: str = "") -> Field:
         """A field from a type's notation: `Field.of("total", "int", "euros in all")`."""
         return Field(name, Type.parse(type), about)

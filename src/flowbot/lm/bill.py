@@ -13,7 +13,7 @@ from typing import Any
 from flowbot.fields import BudgetExceeded, Usage, stable_hash
 
 from .budget import Reservation
-from .client import Reply, ToolUse, members
+from .client import Reply, ToolUse, altered, members
 from .prices import PriceOf
 from .rows import StoredRow, read_row, read_usage
 from .session import Session
@@ -46,20 +46,21 @@ class Account:
     def repriced(self, usage: Usage, *, tier: str = "") -> Usage:
         """What was paid when the price was not known, at the price that is known by now."""
         usd = self.cost(usage, tier) if usage.usd is None else None
-        return usage if usd is None else replace(usage, usd=usd)
+        return usage if usd is None else altered(usage, usd=usd)
 
     def pay(self, took: Usage, purpose: str, *, tier: str = "") -> Usage:
         """A usage with its price, counted as paid."""
-        took = replace(took, usd=self.cost(took, tier))
+        took = altered(took, usd=self.cost(took, tier))
         self.session.ledger.pay(purpose, took, model=self.model)
         return took
 
     def paid(self, reply: Reply, purpose: str) -> Reply:
         """The reply with its price, counted as paid."""
         self.session.answered_by.add(self.who)
-        usage = self.pay(replace(reply.usage, seconds=reply.seconds), purpose, tier=reply.tier)
+        took = altered(reply.usage, usd=self.cost(reply.usage, reply.tier), seconds=reply.seconds)
+        self.session.ledger.pay(purpose, took, model=self.model)
         calls = tuple(ToolUse(_clean(call.name), _clean(call.arguments)) for call in reply.calls)
-        return replace(reply, text=_clean(reply.text), calls=calls, usage=usage)
+        return altered(reply, text=_clean(reply.text), calls=calls, usage=took)
 
     def read(self, key: str, value: Any) -> StoredRow:
         """A stored value that was checked.
@@ -118,10 +119,11 @@ class Bill:
                 self._looked = False  # whoever has the turn meanwhile may send it
                 session.cut.arm()  # it may be other runs whose calls are waited for
                 self._room = await session.budget.reserve(self._worst)
-            if session.lasting:
-                if turns.busy(self.key, self):
-                    session.cut.arm()
-                await turns.take(self.key, self)
+            if not session.lasting:
+                return None
+            if turns.busy(self.key, self):
+                session.cut.arm()
+            await turns.take(self.key, self)
             if self._looked:
                 return None
             self._looked = True

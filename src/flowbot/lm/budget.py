@@ -68,6 +68,7 @@ class Budget:
         self._began: float | None = None
         self._parent: Budget | None = None
         self._level = Level((calls, tokens, None if usd is None else math.floor(usd * PICO)), name, self)
+        self._alone = (self._level,)
 
     def child(
         self, calls: int | None = None, tokens: int | None = None, usd: float | None = None, *, name: str = ""
@@ -106,14 +107,12 @@ class Budget:
     @property
     def path(self) -> tuple[Budget, ...]:
         """The budgets that a call here is counted in, the outermost first."""
-        path: list[Budget] = [self]
-        while (parent := path[-1]._parent) is not None:
-            path.append(parent)
-        return tuple(reversed(path))
+        return (self,) if self._parent is None else (*self._parent.path, self)
 
     def limits(self, ceiling: Ceiling) -> bool:
         """Whether there is a ceiling of that kind, here or around."""
-        return any(each.ceilings[CEILINGS.index(ceiling)] is not None for each in self._levels)
+        index = CEILINGS.index(ceiling)
+        return self._level.ceilings[index] is not None or (self._parent is not None and self._parent.limits(ceiling))
 
     @property
     def needs_worst_case(self) -> bool:
@@ -228,17 +227,20 @@ class Budget:
         Raises:
             Paused: if the seconds are over.
         """
-        self.begin()
         for each in self.path:
-            if each._seconds_left_here() == 0.0:
+            if each.seconds is not None and each._seconds_left_here() == 0.0:
                 raise Paused(f"the ceiling of {each.seconds:g} seconds is reached", stopped_by="seconds")
 
     def _seconds_left_here(self) -> float | None:
-        return None if self.seconds is None else max(0.0, self.seconds - (self._now() - (self._began or 0.0)))
+        if self.seconds is None:
+            return None
+        if self._began is None:
+            self._began = self._now()
+        return max(0.0, self.seconds - (self._now() - self._began))
 
     @property
     def _levels(self) -> tuple[Level, ...]:
-        return tuple(each._level for each in self.path)
+        return self._alone if self._parent is None else (*self._parent._levels, self._level)
 
     def _worst(self, worst: Usage) -> Amounts:
         if worst.usd is None and self.limits("usd"):

@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
 from flowbot.fields import ToolSignature, Usage
 
+T = TypeVar("T")
 TOO_LONG = "the request is longer than the model's context"
 """How the text of the `ModelError` for such a request begins."""
 Role = Literal["system", "user", "assistant", "tool"]
@@ -26,6 +27,11 @@ _ALWAYS = ("text", "finish", "usage", "seconds", "model")
 def members(value: Any) -> dict[str, Any]:
     """The members of a dataclass with slots by name, in order: `asdict` without its copying, which every call would pay for."""
     return {name: getattr(value, name) for name in value.__slots__}
+
+
+def altered(value: T, **changes: Any) -> T:
+    """`dataclasses.replace` for a class with slots, at half its cost."""
+    return type(value)(**(members(value) | changes))
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,11 @@ class Flight:
         self.waiters: list[asyncio.Future[Any]] = []
         self.task: asyncio.Task[None] | None = None
 
+    @property
+    def over(self) -> bool:
+        """Whether its task has ended: also one that was cancelled before it began, and could not leave the table itself."""
+        return self.task is None or self.task.done()
+
 
 class Flights:
     """The calls under way, by key.
@@ -35,7 +40,8 @@ class Flights:
         self._flights: dict[str, Flight] = {}
 
     def __contains__(self, key: str) -> bool:
-        return key in self._flights
+        flight = self._flights.get(key)
+        return flight is not None and not flight.over
 
     def __len__(self) -> int:
         return len(self._flights)
@@ -44,11 +50,9 @@ class Flights:
         """The outcome of the call `key`, which is started, as the owner's, unless it is under way."""
         loop = asyncio.get_running_loop()
         flight = self._flights.get(key)
-        if flight is None:
+        if flight is None or flight.over:
             flight = self._flights[key] = Flight(owner)
             flight.task = loop.create_task(self._fly(key, flight, start))
-            # Also a task that was cancelled before it began leaves the table.
-            flight.task.add_done_callback(lambda _: self._forget(key, flight))
         waiter: asyncio.Future[Any] = loop.create_future()
         flight.waiters.append(waiter)
         try:
@@ -79,12 +83,12 @@ class Flights:
 
     async def ended(self) -> None:
         """Wait until no call is under way; none is given up."""
-        while tasks := [flight.task for flight in self._flights.values() if flight.task is not None]:
+        while tasks := [flight.task for flight in self._flights.values() if flight.task and not flight.over]:
             await asyncio.wait(tasks)
 
     async def drain(self, owner: object = None) -> None:
         """Cancel what has not been sent and wait for the rest: of one owner, or of all."""
-        while under_way := [(k, f) for k, f in self._flights.items() if owner is None or f.owner is owner]:
+        while under_way := [(k, f) for k, f in self._flights.items() if not f.over and owner in (None, f.owner)]:
             tasks: list[asyncio.Task[None]] = []
             for key, flight in under_way:
                 if flight.task is not None:

@@ -58,7 +58,8 @@ class Ledger:
 
     def _add(self, purpose: str, usage: Usage, model: str, *, calls: int) -> None:
         self.requests[purpose] = self.requests.get(purpose, 0) + usage.calls
-        usage = replace(usage, calls=calls)
+        if usage.calls != calls:
+            usage = replace(usage, calls=calls)
         for sums, name in ((self.logical_by, purpose), (self.logical_by_model, model)):
             _count(sums, name, usage)
 
@@ -96,4 +97,5 @@ class Ledger:
 
 
 def _count(sums: dict[str, Usage], name: str, usage: Usage) -> None:
-    sums[name] = sums.get(name, Usage()) + usage
+    before = sums.get(name)
+    sums[name] = usage if before is None else before + usage

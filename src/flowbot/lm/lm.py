@@ -15,7 +15,7 @@ from flowbot.fields import BudgetExceeded, Field, ModelError, RefusedError, Usag
 from .answers import Answer, Reader, ask_fields
 from .bill import Account, Bill
 from .budget import Budget
-from .client import Client, Draw, Message, Reply, Request, request_bytes
+from .client import Client, Draw, Message, Reply, Request, altered, request_bytes
 from .endpoint import Endpoint
 from .flight import Flight
 from .json_tools import as_json
@@ -134,11 +134,11 @@ class LM:
             ModelError: if the request is longer than the model's context.
             Paused: if somebody asked to stop, or the seconds are over, and the reply is not stored.
         """
-        key = self.key(request, draw)
         session = self.session
+        key = self.key(request, draw) if session.lasting else session.next_key()
         if (refused := session.admit(key)) is not None:
             await refused
-        if key not in session.flights:
+        if session.lasting and key not in session.flights:
             row = self._at_hand(key, request, purpose)
             if row is not None:
                 # Everybody has a turn, so that hits come in the order in which the calls were first made.
@@ -217,7 +217,11 @@ class LM:
         return row
 
     def _told(self, row: StoredRow, request: Request, draw: Draw) -> Reply:
-        reply = row.answer()
+        try:
+            reply = row.answer()
+        except ModelError as error:
+            self.session.heard(self.name, request, draw, error)
+            raise
         self.session.heard(self.name, request, draw, reply)
         return reply
 
@@ -279,4 +283,4 @@ class LM:
             shown = len(json.dumps(functions(request.tools)))
             read = max(read + PREAMBLE + shown, request_bytes(as_json(request)))
         worst = Usage(calls=1, input_tokens=read, output_tokens=request.max_tokens)
-        return replace(worst, usd=self._account.cost(worst)) if self.session.budget.limits("usd") else worst
+        return altered(worst, usd=self._account.cost(worst)) if self.session.budget.limits("usd") else worst

@@ -139,7 +139,8 @@ class OpenAIClient:
                 raise
             else:
                 reply = _reply(answer, asked, time.perf_counter() - began, self.tier)
-            await self._learnt.given_up(refusals.base, can, refusals)
+            if can is not refusals.base:
+                await self._learnt.given_up(refusals.base, can, refusals)
             self._learnt.taken |= _used(asked, can)
             return from_json(reply, request) if asked is not request else reply
 

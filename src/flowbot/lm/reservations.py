@@ -39,18 +39,26 @@ class Level:
 
     def __init__(self, ceilings: tuple[int | None, int | None, int | None], name: str, budget: object) -> None:
         self.ceilings = ceilings
+        self._limited = tuple(index for index, ceiling in enumerate(ceilings) if ceiling is not None)
         self.used = NOTHING
         self.held = NOTHING
         self.largest = NOTHING
         """The largest worst case of a single call, here or further in."""
         self.in_flight = 0
         self._reserved = NOTHING
+        self.admit: Callable[[int], None] | None = None
+        """Asked before room is kept, with all the picodollars that are taken and kept then; raises `BudgetExceeded`."""
         self._name = name
         self._budget = budget
         self._refused: tuple[Ceiling, Amounts] | None = None
         """What did not fit although nothing was in flight: no smaller call behind it gets through."""
         self._queue: deque[_Waiting] = deque()
         self._pumping = False
+
+    @property
+    def committed(self) -> int:
+        """Picodollars that are taken, and kept for calls under way."""
+        return self.used[2] + self._reserved[2]
 
     def free(self, index: int) -> int | None:
         """What nobody has of a ceiling; None where there is no such ceiling."""
@@ -59,10 +67,9 @@ class Level:
 
     def over(self, amounts: Amounts) -> Ceiling | None:
         """The first ceiling that has no room for so much."""
-        for index, name in enumerate(CEILINGS):
-            free = self.free(index)
-            if free is not None and amounts[index] > free:
-                return name
+        for index in self._limited:
+            if amounts[index] > (self.free(index) or 0):
+                return CEILINGS[index]
         return None
 
     def fits(self, amounts: Amounts) -> bool:
@@ -74,6 +81,7 @@ class Level:
         if self._refused is None and not self._queue:
             over = self.over(amounts)
             if over is None:
+                self._ask(amounts)
                 return True
             if not self.in_flight:
                 self._refused = (over, amounts)
@@ -104,7 +112,7 @@ class Level:
 
     def pump(self) -> None:
         """Let in, or refuse, those who wait, in order, as far as that is decided."""
-        if self._pumping:  # a refusal gave room back here: whoever is at it goes on with the next
+        if not self._queue or self._pumping:  # a refusal gave room back here: whoever is at it goes on with the next
             return
         self._pumping = True
         while self._queue:
@@ -118,13 +126,21 @@ class Level:
             self._queue.popleft()
             if first.future.done():
                 continue
-            if self._refused is not None:
-                first.refuse(self.exceeded(*self._refused))
+            try:
+                if self._refused is not None:
+                    raise self.exceeded(*self._refused)
+                self._ask(first.amounts)
+            except BudgetExceeded as error:
+                first.refuse(error)
             else:
                 self.take(first.amounts)
                 first.inside += 1
                 first.go_on()
         self._pumping = False
+
+    def _ask(self, amounts: Amounts) -> None:
+        if self.admit is not None:
+            self.admit(self.committed + amounts[2])
 
     def exceeded(self, over: Ceiling, amounts: Amounts) -> BudgetExceeded:
         """The error for a step that may take so much."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from copy import copy
+from itertools import count
 
-from flowbot.fields import Paused, Usage
+from flowbot.fields import ModelError, Paused, Usage
 from flowbot.store import Store
 
 from .budget import Budget
@@ -67,11 +68,18 @@ class Session:
         self.strays = Strays()
         self.admit: Callable[[str], Awaitable[None] | None] = lambda key: None
         """Asked before every call, with its key; what is to be awaited where it is not to be made raises the call's error."""
-        self.heard: Callable[[str, Request, Draw, Reply], object] = lambda model, request, draw, reply: None
-        """Told of every reply that a caller gets, stored ones too, with the model string and what was asked, in the caller's context."""
+        self.heard: Callable[[str, Request, Draw, Reply | ModelError], object] = lambda model, request, draw, reply: (
+            None
+        )
+        """Told of every reply, or error of the model's, that a caller gets, stored ones too, with the model string and what was asked, in the caller's context."""
         self.budget.begin()
         self.cut = Cut(self.flights, self.strays, self.budget, self.stop)
         self._tell_from = 0.0
+        self._numbers = count(1)
+
+    def next_key(self) -> str:
+        """Names a call whose response nobody keeps: an equal one has another name, and is made anew."""
+        return f"{next(self._numbers):016x}"[::-1]  # what is derived from its beginning differs from call to call
 
     def within(self, budget: Budget) -> Session:
         """The same run, its calls counted in `budget`, which is within the run's."""

@@ -31,12 +31,16 @@ _FINAL_WITHOUT_MARKS = re.compile(r"analysis(?=[^a-z\s]).*assistantfinal(.*)", r
 _SPOKEN_OF_BEFORE = re.compile(r"(?:[`\"'(\[{«“‘]|^[ \t]*(?:[-*+|]|\d+[.)])[ \t]*)\Z", re.MULTILINE)
 _SPOKEN_OF_AFTER = re.compile(r"[ \t]*(?:\||</)|`(?!``)|[\"'.,;:)\]}»”’]")
 """What stands beside a mark that is quoted, named in a sentence, listed, or part of other markup."""
+_IN_ALL_MARKS = ("<", "[", "◁", "assistantfinal")
+"""Each mark has one of these: most texts have none."""
 _BEGINS = re.compile(rf"{_BLANK}*")
 
 
 def without_thought(text: str) -> str:
     """A reply without the thoughts before it; "" where it holds nothing else. Marks that a text only speaks of stay."""
     text = _stripped(text)
+    if not any(each in text for each in _IN_ALL_MARKS):
+        return text
     if _CHANNELS.match(text):
         answers = _FINAL.findall(text)
         return _stripped(answers[-1]) if answers else ""

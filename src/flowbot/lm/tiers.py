@@ -77,7 +77,8 @@ class Tier:
     @property
     def most(self) -> float | None:
         """The dearer of the usual tier and the one asked for: no sending is reserved less for."""
-        return None if self.expected is None else max(1.0, self.expected)
+        expected = self.expected if self.asked else 1.0
+        return None if expected is None else max(1.0, expected)
 
 
 def _row(provider: str, tier: str, model: str) -> dict[str, Any] | None:

@@ -120,6 +120,7 @@ class Engine:
         example: str = "",
         purpose: str,
         replicate: int = 0,
+        checked: bool = False,
     ) -> Trace:
         """Run a valid workflow once.
 
@@ -129,13 +130,14 @@ class Engine:
             example: id of the example; demonstrations made from it are not shown to the model.
             purpose: what the ledger charges the calls to.
             replicate: number of the repetition, where a temperature above 0 makes repetitions differ.
+            checked: the inputs are values of their types already, as `named_inputs` gives them.
 
         Raises:
             UserError: if an input is missing, unknown or of another type.
             RefusedError: if the endpoint refuses a step's request on every try.
             InfrastructureError, BudgetExceeded, Paused: as `LM.ask`; what was sent still ends and is stored.
         """
-        values = _checked_inputs(workflow.sketch, inputs)
+        values = dict(inputs) if checked else _checked_inputs(workflow.sketch, inputs)
         calls = NodeCalls(self, workflow, example, purpose, replicate)
         with workflow_span(example=example, purpose=purpose) as span:
             start = {name: Value(value) for name, value in values.items()}

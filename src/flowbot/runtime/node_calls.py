@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from flowbot.fields import Field, ModelError, RefusedError, StepError, ToolSignature, Type, Usage, UserError
+from flowbot.lm.client import altered
 from flowbot.workflow.calls import fillings
 from flowbot.workflow.conditions import holds
 from flowbot.workflow.nodes import (
@@ -332,7 +333,7 @@ def _with_exchange(
     outputs: Mapping[str, Any] | None = None,
 ) -> Step:
     """The step with its talk with a model, and what came of it if it has no outputs yet. Its tool calls count one after another, at most."""
-    return replace(
+    return altered(
         step,
         outputs=step.outputs if outputs is None else outputs,
         error=error,

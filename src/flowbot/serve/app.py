@@ -21,7 +21,7 @@ from .denial import AGAIN, denial_of
 from .metrics import MEDIA_TYPE, Metrics
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from .service import Service
 
@@ -63,7 +63,9 @@ def app_of(
 
     async def ready(_: Request) -> Response:
         reason = service.unready()
-        return refusal(503, reason, code="not_ready", retry_after=AGAIN) if reason else JSONResponse({"ok": True})
+        spent = service.spending is not None and service.spending.over()
+        again = service.spending.left if service.spending is not None and spent else AGAIN
+        return refusal(503, reason, code="not_ready", retry_after=again) if reason else JSONResponse({"ok": True})
 
     async def lost(request: Request, _: Exception) -> Response:
         return refusal(404, f"no {request.method} {request.url.path!r:.80}; /openapi.json lists what there is")
@@ -77,7 +79,7 @@ def app_of(
         Route("/healthz", alive),
         Route("/readyz", ready),
         Route("/metrics", counted),
-        *([] if mcp is None else [Route("/mcp", _Raw(mcp), methods=["POST"])]),
+        *([] if mcp is None else [Route("/mcp", _Raw("/mcp", mcp, metrics), methods=["POST"])]),
     ]
     app = Starlette(routes=routes, exception_handlers={404: lost, 405: lost})
     return Guard(app, names=names, key=key, public=PUBLIC, most_bytes=most_bytes)
@@ -114,7 +116,7 @@ class _Endpoint:
             if request.method != "POST":
                 return refusal(405, f"method: found {request.method}; expected POST")
             _ = await request.body()
-            async with while_there(request.receive):
+            with while_there(request.receive):
                 return await self._answer(self._service, request)
         except ClientGone:
             return None
@@ -124,10 +126,20 @@ class _Endpoint:
 
 
 class _Raw:
-    """An ASGI app as a route takes it: a function would be called with a request."""
+    """An ASGI app as a route takes it, counted: a function would be called with a request."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, path: str, app: ASGIApp, metrics: Metrics) -> None:
+        self._path, self._app, self._metrics = path, app, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._app(scope, receive, send)
+        began, status = perf_counter(), GONE
+
+        async def told(message: Message) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, told)
+        finally:
+            self._metrics.answered(self._path, status, perf_counter() - began)

@@ -68,7 +68,7 @@ async def mcp_app(service: Service, most_bytes: int) -> AsyncGenerator[ASGIApp]:
             return whole.pop()
 
         try:
-            async with while_there(receive):
+            with while_there(receive):
                 await manager.handle_request(scope, again, send)
         except ClientGone:
             pass

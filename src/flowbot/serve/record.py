@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
+import re
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +17,7 @@ from pydantic import Field as Pattern
 from flowbot.fields import UserError, ValueMismatch
 from flowbot.fields.files import lines, open_own, opened, write_all
 from flowbot.fields.foreign import Record, checked
+from flowbot.lm.charged import Charged
 from flowbot.task.amended import AMENDS
 from flowbot.task.examples import FEEDBACK
 
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
     from .face import Face
 
 _MOST_LINE = 64 * 2**20
+_SERVED = re.compile(rb'\{"id": "([0-9a-f]{24})"')
 
 _log = logging.getLogger(__name__)
 
@@ -63,6 +68,7 @@ class Recording:
                 f"--record {file}", f"a name that ends in {file.suffix or 'nothing'!r}", "one that ends in .jsonl"
             )
         self._path, self._face = file, face
+        self._ids, self._read, self._reading = Charged(), 0, threading.Lock()
         try:
             self._file = open_own(file, "a")
         except OSError as error:
@@ -107,9 +113,18 @@ class Recording:
         return row | right | ({FEEDBACK: said.feedback} if said.feedback else {})
 
     def _has(self, id: str) -> bool:
-        begins = f'{{"id": "{id}"'.encode()
-        with opened(self._path, links=False) as file:
-            return any(line.startswith(begins) for line in lines(file, str(self._path), most=_MOST_LINE))
+        """Whether a request of that id was served, by any process. Only what was written since the last time is read: of each row its id is kept."""
+        with self._reading, opened(self._path, links=False) as file:
+            if os.fstat(file.fileno()).st_size < self._read:  # somebody has begun it anew
+                self._ids, self._read = Charged(), 0
+            file.seek(self._read)
+            for line in lines(file, str(self._path), most=_MOST_LINE):
+                if not line.endswith(b"\n"):
+                    break
+                self._read += len(line)
+                if served := _SERVED.match(line):
+                    self._ids.add(served[1].decode())
+            return id in self._ids
 
     def _write(self, row: Mapping[str, Any]) -> None:
         try:

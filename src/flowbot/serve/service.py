@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from flowbot.fields import ModelError, UserError
+from flowbot.fields import BudgetExceeded, ModelError, UserError
 from flowbot.fields.secrets import hide
 from flowbot.web.gone import Cut
 
-from .denial import Denial
+from .denial import AGAIN, Denial
+from .spending import Held
 
 if TYPE_CHECKING:
     from flowbot.runtime.engine import Engine
@@ -100,18 +101,22 @@ class Service:
         if self.spending is not None:
             self.spending.look()
         self.under_way += 1
-        cut = Cut()
-        timer = asyncio.get_running_loop().call_later(self.seconds, cut.strike)
+        cut = Cut(self.seconds)
         try:
-            trace = await self.engine.run(self.workflow, inputs, purpose=PURPOSE)
+            trace = await self.engine.run(self.workflow, inputs, purpose=PURPOSE, checked=True)
         except asyncio.CancelledError:
             if not cut.owns():
                 raise
             raise Denial(504, f"no result within {self.seconds:g} s", code="timeout") from None
+        except BudgetExceeded as error:
+            if self.spending is None or error.budget is not self.spending.budget:
+                raise
+            again = AGAIN if isinstance(error, Held) else self.spending.left
+            raise Denial(402, str(error), code="budget", retry_after=again) from error
         except UserError as error:  # the inputs are right: it is ours
             raise Denial(500, str(error)) from error
         finally:
-            timer.cancel()
+            cut.off()
             self.under_way -= 1
         if trace.outputs is None:
             raise ModelError(trace.error)

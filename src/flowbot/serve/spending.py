@@ -1,9 +1,9 @@
 """What a day may cost, over restarts and over all processes that serve under one name.
 
-A small SQLite file has a row for each process and day with what it has paid. A process counts its own payments in a budget, which
-reserves the worst case of each call, and adds what the others have paid: at each request and behind payments of its own. So one process
-passes the ceiling never, and several by no more than the calls that are in flight at once. The file says what the budget says, also
-where nobody knows what a call has cost: the budget counts the dearest then.
+A small SQLite file has a row for each process and day: what it has paid, and what it has paid or may have to, the worst case of all its calls
+under way included. A call is sent only once its worst case stands there, which it does in one transaction, if what all have written leaves
+the room. So no number of processes passes the ceiling. What a process that was killed had kept for calls is free again some time after it
+was heard of last. The file says what the budget says, also where nobody knows what a call has cost: the budget counts the dearest then.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flowbot.fields import InfrastructureError, UserError
+from flowbot.fields import BudgetExceeded, InfrastructureError, UserError
 from flowbot.fields.files import require_own
 from flowbot.lm.budget import Budget
 
@@ -30,9 +30,36 @@ FILE = "served.sqlite"
 _PICO = 10**12
 _KEPT_DAYS = 31
 _BUSY_SECONDS = 5.0
-_TABLE = "CREATE TABLE IF NOT EXISTS paid (name TEXT, day TEXT, who TEXT, pico INTEGER, PRIMARY KEY (name, day, who)) WITHOUT ROWID"
-_OTHERS = "SELECT COALESCE(SUM(pico), 0) FROM paid WHERE name = ? AND day = ? AND who <> ?"
-_PAID = "INSERT INTO paid VALUES (?, ?, ?, ?) ON CONFLICT (name, day, who) DO UPDATE SET pico = excluded.pico"
+_SILENT_SECONDS = 900
+"""After which what a process has kept for calls is free again; no call takes as long."""
+_DAY = 86_400
+_COLUMNS = "name TEXT, day TEXT, who TEXT, pico INTEGER, kept INTEGER, seen INTEGER"
+_TABLE = f"CREATE TABLE IF NOT EXISTS spent ({_COLUMNS}, PRIMARY KEY (name, day, who)) WITHOUT ROWID"
+_OTHERS = (
+    "SELECT COALESCE(SUM(pico), 0), COALESCE(SUM(CASE WHEN seen > ? THEN MAX(pico, kept) ELSE pico END), 0)"
+    " FROM spent WHERE name = ? AND day = ? AND who <> ?"
+)
+_PAID = (
+    "INSERT INTO spent VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (name, day, who)"
+    " DO UPDATE SET pico = excluded.pico, kept = excluded.kept, seen = excluded.seen"
+)
+
+
+class Held(BudgetExceeded):
+    """There is no room as long as other processes keep theirs for calls under way."""
+
+
+class _Day(Budget):
+    """A day's ceiling, of which others have a part; see `Level.admit`."""
+
+    def __init__(self, usd: float, keep: Callable[[int], None]) -> None:
+        super().__init__(usd=usd, name="today")
+        self._level.admit = keep
+
+    @property
+    def committed(self) -> int:
+        """As of `Level`."""
+        return self._level.committed
 
 
 class Spending:
@@ -65,7 +92,7 @@ class Spending:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._db.execute(_TABLE)
-            self._db.execute("DELETE FROM paid WHERE day < ?", (self._date(-_KEPT_DAYS),))
+            self._db.execute("DELETE FROM spent WHERE day < ?", (self._date(-_KEPT_DAYS),))
         except (sqlite3.Error, OSError) as error:
             raise UserError(
                 str(file), f"a file that cannot be used ({error})", "a place for what a day costs"
@@ -93,9 +120,7 @@ class Spending:
                     self._session.budget = self.budget
                 self._sync()
         except sqlite3.Error as error:
-            raise InfrastructureError(
-                f"what the day has cost cannot be read or written: {error}", kind="disk"
-            ) from None
+            raise _unknown(error) from None
 
     @property
     def paid(self) -> float:
@@ -106,6 +131,11 @@ class Spending:
         """That the ceiling is reached; "" if it is not."""
         return f"today's {self._usd:g} USD are spent" if self.budget.left["usd"] <= 0 else ""
 
+    @property
+    def left(self) -> float:
+        """Seconds until the day ends."""
+        return _DAY - self._now() % _DAY
+
     def close(self) -> None:
         """Write what is not written yet, and close the file. May be called twice."""
         self._soon()
@@ -113,13 +143,13 @@ class Spending:
 
     def _begin(self, day: str) -> None:
         self._day = day
-        self._others = 0
-        self.budget = Budget(usd=self._usd, name="today")
+        self._others = self._kept = 0
+        self.budget = _Day(self._usd, self._keep)
         if self._around is not None:
-            self.budget = self.budget.within(self._around)
+            self.budget.within(self._around)
 
     def _date(self, days: int = 0) -> str:
-        return datetime.fromtimestamp(self._now() + 86_400 * days, UTC).date().isoformat()
+        return datetime.fromtimestamp(self._now() + _DAY * days, UTC).date().isoformat()
 
     def _paid(self) -> None:
         """Something was paid. The budget is told next, and then, in the loop's next turn, the file: once for all that comes in one."""
@@ -131,13 +161,52 @@ class Spending:
         with suppress(sqlite3.Error):  # the next request tries again, and is refused if it must be
             self._sync()
 
+    def _keep(self, needed: int) -> None:
+        """Keep room for a call; `needed` is all that is committed here then, with what others have paid.
+
+        Raises:
+            BudgetExceeded: if what all others have committed leaves no room for it.
+            InfrastructureError: if the file fails.
+        """
+        needed -= self._others
+        if needed <= self._kept:
+            return
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                paid, others = self._of_others()
+                if needed > (ceiling := int(self._usd * _PICO)) - others:
+                    text = f"today: {paid / _PICO:.4f} USD of {self._usd:g} are used by other processes, {(others - paid) / _PICO:.4f} set aside"
+                    kind = Held if needed <= ceiling - paid else BudgetExceeded
+                    raise kind(text, ceiling="usd", budget=self.budget)
+                self._kept = needed
+                self._write()
+            finally:
+                self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            raise _unknown(error) from None
+
     def _sync(self) -> None:
         """Write what was paid here, and count what others have paid."""
-        if self._unwritten:
-            own = round(self.budget.used["usd"] * _PICO) - self._others
-            self._db.execute(_PAID, (self._name, self._day, self._who, own))
-            self._unwritten = False
-        (others,) = self._db.execute(_OTHERS, (self._name, self._day, self._who)).fetchone()
+        kept = self.budget.committed - self._others
+        if self._unwritten or kept != self._kept:
+            self._kept = kept
+            self._write()
+        others, _ = self._of_others()
         if others > self._others:
             self.budget.taken_elsewhere((others - self._others) / _PICO)
             self._others = others
+
+    def _write(self) -> None:
+        own = round(self.budget.used["usd"] * _PICO) - self._others
+        self._db.execute(_PAID, (self._name, self._day, self._who, own, self._kept, int(self._now())))
+        self._unwritten = False
+
+    def _of_others(self) -> tuple[int, int]:
+        """What others have paid, and what they may pay in all."""
+        since = int(self._now()) - _SILENT_SECONDS
+        return self._db.execute(_OTHERS, (since, self._name, self._day, self._who)).fetchone()
+
+
+def _unknown(error: sqlite3.Error) -> InfrastructureError:
+    return InfrastructureError(f"what the day has cost cannot be read or written: {error}", kind="disk")

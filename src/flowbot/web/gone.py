@@ -3,13 +3,52 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from starlette.types import Receive
 
-WATCHED_AFTER = 0.2
+WATCHED_AFTER = 1.0
 """Seconds after which it is looked whether a client is still there: most work that is quick ends before, and pays nothing for that."""
+
+ROUND = 0.1
+"""Seconds between two looks at what is due."""
+
+
+class _Table(threading.local):
+    """What is to be done later on this thread's event loop. A timer for each request costs many times what a place in a table does."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._due: dict[object, tuple[float, Callable[[], None]]] = {}
+
+    def put(self, who: object, seconds: float, call: Callable[[], None]) -> None:
+        """Call it in so many seconds, or up to a `ROUND` later."""
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            self._loop, self._due = loop, {}
+        if not self._due:
+            loop.call_later(ROUND, self._look, loop, self._due)
+        self._due[who] = (loop.time() + seconds, call)
+
+    def drop(self, who: object) -> None:
+        """Do not call it."""
+        self._due.pop(who, None)
+
+    def _look(self, loop: asyncio.AbstractEventLoop, due: dict[object, tuple[float, Callable[[], None]]]) -> None:
+        now = loop.time()
+        try:
+            for who, (when, call) in list(due.items()):
+                if when <= now and due.pop(who, None):
+                    call()
+        finally:
+            if due:
+                loop.call_later(ROUND, self._look, loop, due)
+
+
+_later = _Table()
 
 
 class ClientGone(Exception):
@@ -17,12 +56,22 @@ class ClientGone(Exception):
 
 
 class Cut:
-    """Ends what the task that makes it is at. `asyncio.timeout` does the same, at several times the cost for each request."""
+    """Ends what the task that makes it is at. `asyncio.timeout` does the same, at several times the cost for each request.
 
-    def __init__(self) -> None:
+    Args:
+        seconds: after which it strikes, unless it is `off` by then; None: when it is told.
+    """
+
+    def __init__(self, seconds: float | None = None) -> None:
         own = asyncio.current_task()
         assert own is not None
         self._own, self._struck = own, False
+        if seconds is not None:
+            _later.put(self, seconds, self.strike)
+
+    def off(self) -> None:
+        """Do not strike any more."""
+        _later.drop(self)
 
     def strike(self) -> None:
         """End it."""
@@ -45,12 +94,12 @@ class while_there:
         self._receive = receive
         self._watching: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> None:
+    def __enter__(self) -> None:
         self._cut = Cut()
-        self._timer = asyncio.get_running_loop().call_later(WATCHED_AFTER, self._begin)
+        _later.put(self, WATCHED_AFTER, self._begin)
 
-    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._timer.cancel()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        _later.drop(self)
         if self._watching is not None:
             self._watching.cancel()
         if kind is asyncio.CancelledError and self._cut.owns():

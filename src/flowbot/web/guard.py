@@ -106,8 +106,7 @@ class Guard:
 
     async def _whole(self, receive: Receive) -> bytes | Response | None:
         """The body, or why it is refused; None: the client has gone."""
-        parts, size, cut = list[bytes](), 0, Cut()
-        timer = asyncio.get_running_loop().call_later(self._seconds, cut.strike)
+        parts, size, cut = list[bytes](), 0, Cut(self._seconds)
         try:
             while True:
                 message = await receive()
@@ -124,7 +123,7 @@ class Guard:
                 raise
             return refusal(408, f"body: did not come whole within {self._seconds:g} s; send it at once", close=True)
         finally:
-            timer.cancel()
+            cut.off()
 
 
 def _again(body: bytes, receive: Receive) -> Receive:
