@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,11 +15,12 @@ from flowbot.export import parity_program
 from flowbot.export.comparison import Keys, Parity
 from flowbot.export.export import ExportResult, read_export
 from flowbot.export.exported import Exported
+from flowbot.export.folder import WRITTEN, write_export
 from flowbot.export.prompts import Prompts
 from flowbot.export.python import Python
 from flowbot.export.record import Recording
-from flowbot.fields import UserError
-from flowbot.lm.client import Message, Reply, Request
+from flowbot.fields import ModelError, UserError
+from flowbot.lm.client import TOO_LONG, Message, Patience, Reply, Request
 from flowbot.lm.providers import add_provider
 from flowbot.task import Task
 from flowbot.testing.fake import FakeClient
@@ -160,6 +162,51 @@ async def test_where_the_run_failed_the_export_fails_in_a_step_and_by_no_crash(
     assert parity.ok is same, parity.first
 
 
+async def test_an_error_of_the_model_is_the_same_on_both_sides(tmp_path: Path) -> None:
+    def short(name: str) -> FakeClient:
+        client = scripted(name)
+        whole = client.complete
+
+        async def complete(request: Request, patience: Patience | None = None) -> Reply:
+            if "Better it." in request.messages[0].content:
+                raise ModelError(TOO_LONG)
+            return await whole(request, patience)
+
+        client.complete = complete  # pyright: ignore[reportAttributeAccessIssue]
+        return client
+
+    add_provider("scripted", short)
+    try:
+        for to in ("python", "prompts"):
+            parity = (await written(tmp_path, to)).parity
+            assert isinstance(parity, Parity)
+            assert parity.first is None, parity.first
+            assert parity.examples == 6
+    finally:
+        add_provider("scripted", scripted)
+
+
+async def test_an_export_is_replaced_as_a_whole_and_nothing_else_is_touched(tmp_path: Path) -> None:
+    out, first, other = tmp_path / "out", {"a.md": "a", "b.md": "b", "c.md": "c"}, {"a.md": "A", "d.md": "d"}
+    write_export(out, first)
+    (out / "notes.txt").write_text("mine")
+    (out / "c.md").write_text("c, changed by hand")
+    with pytest.raises(UserError, match="something there already"):
+        write_export(out, other)
+    write_export(out, other, force=True)
+    assert {file.name: file.read_text() for file in out.iterdir() if file.suffix != ".json"} == {
+        **other,
+        "c.md": "c, changed by hand",
+        "notes.txt": "mine",
+    }
+    with pytest.raises(UserError, match=r"notes\.txt: found a file that no export has written"):
+        write_export(out, {"notes.txt": "x"}, force=True)
+    (out / WRITTEN).write_text(json.dumps({"flowbot": 1, "files": {"../kept.md": sha256(b"k").hexdigest()}}))
+    (tmp_path / "kept.md").write_text("k")
+    write_export(out, {}, force=True)
+    assert (tmp_path / "kept.md").exists()
+
+
 @pytest.mark.parametrize("name", ["my-tools", "random", "class"])
 def test_a_tool_whose_file_cannot_be_imported_by_its_name_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / f"{name}.py").write_text("def lookup(name: str) -> int:\n    return 1\n", encoding="utf-8")
@@ -183,6 +230,9 @@ def test_a_tool_whose_file_cannot_be_imported_by_its_name_is_refused(tmp_path: P
         ("python", "temperature=0.7", "temperature=0.8", '+ "temperature": 0.8'),
         ("python", "range(3)", "range(1)", "requests are not made"),
         ("python", "majority_vote(arrived(", "first_filled(arrived(", "the run did not make"),
+        ("python", '"name": "reply"', '"name": "other"', '"name": "other"'),
+        ("python", "max_tokens=100", "max_completion_tokens=100", '+ "max_completion_tokens": 100'),
+        ("prompts", "Look a thing up.", "Look it up.", '"description": "Look it up."'),
         ("prompts", "Better it.", "Better it!", '+   "content": "Better it!"'),
         ("prompts", "question: {{question}}", "Question: {{question}}", '+   "content": "Question: '),
         ("prompts", '"max_tokens": 100', '"max_tokens": 1000', '+ "max_tokens": 1000'),

@@ -76,7 +76,7 @@ class Client:
 
     async def create(self, *, extra_body: Mapping[str, Any] = {}, **body: Any) -> Any:
         asked = read_chat(json.loads(json.dumps({**body, **extra_body})))
-        key = self.keys.of(MODEL, asked.request, asked.request.seed or 0)
+        key = self.keys.of(MODEL, asked.request, asked.request.seed or 0, {**body, **extra_body})
         self.asked[key] += 1
         await asyncio.sleep(0)
         if not self._replies.get(key):

@@ -11,7 +11,7 @@ from flowbot.fields import UserError
 from flowbot.fields.words import count, listed
 
 from .console import Console
-from .options import ALLOW_WRITES, FORCE, OUT, Calls, FlowFile, Output, StepsModel
+from .options import ALLOW_WRITES, FORCE, OUT, Calls, FlowFile, Output, StepsModel, whole
 from .text import complain
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def export(
     trust_code: Annotated[bool, Parameter(name="--trust-code", negative=(), show_default=False)] = False,
     force: Annotated[bool, FORCE] = False,
     python: Annotated[str, Parameter(name="--python", show_default=False)] = "",
+    most: Annotated[int | None, Parameter(name="--most", negative=(), converter=whole, show_default=False)] = None,
     model: StepsModel = None,
     allow_writes: Annotated[bool, ALLOW_WRITES] = False,
     calls: Calls = Calls(),  # noqa: B008
@@ -57,8 +58,10 @@ def export(
         Embed the code of the workflow's steps, which then runs without a sandbox.
     python
         The interpreter that runs an export for langgraph, dspy or pydantic-ai when it is checked; the one that runs FlowBot unless it is named.
+    most
+        Examples of the check, the first ones; all of the split unless it is named.
     force
-        Replace the files of an export in the folder of --out; with `--to source` literals whatever they say now.
+        Replace the export that is in the folder of --out, and leave what else is there; with `--to source` literals whatever they say now.
     allow_writes
         Call tools that write, for real, where the workflow is run for the check.
     """
@@ -84,7 +87,13 @@ def export(
     if out is None:
         raise UserError("--out", "nothing", "the folder of the export")
     ready = read_export(
-        flow, to, model=model, task=None if check is None else Task.load(check), trust_code=trust_code, python=python
+        flow,
+        to,
+        model=model,
+        task=None if check is None else Task.load(check),
+        trust_code=trust_code,
+        python=python,
+        most=most,
     )
     require_model(ready.workflow, ready.model)
     require_price(calls, ready.model)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from difflib import unified_diff
-from typing import Any
+from typing import Any, cast
 
 from flowbot.lm.client import Request
 from flowbot.lm.openai import wire_body
@@ -48,13 +49,7 @@ class Parity:
 
     def dump(self) -> dict[str, Any]:
         """As JSON."""
-        first = (
-            None
-            if self.first is None
-            else {"example": self.first.example, "what": self.first.what, "diff": self.first.diff}
-        )
-        facts = {"split": self.split, "examples": self.examples, "requests": self.requests}
-        return {"ok": self.ok, **facts, "absent": list(self.absent), "own": list(self.own), "first": first}
+        return {"ok": self.ok, **asdict(self)}
 
 
 class Keys:
@@ -68,9 +63,18 @@ class Keys:
     def __init__(self, recording: Recording, *, loose: bool = False) -> None:
         self._recording, self._loose = recording, loose
 
-    def of(self, model: str, request: Request, sample: int) -> str:
-        """The request as JSON text."""
-        body = {**self.body(model, request), **({"seed": sample} if sample else {})}
+    def of(self, model: str, request: Request, sample: int, sent: Mapping[str, Any] | None = None) -> str:
+        """The request as JSON text.
+
+        Args:
+            model: its model string.
+            request: what is asked.
+            sample: the number of its sample.
+            sent: the body that a program has sent; None for what FlowBot would send.
+        """
+        body = self.body(model, request)
+        body = _named(body, sent) if sent and not self._loose else body
+        body |= {"seed": sample} if sample else {}
         return json.dumps(body, ensure_ascii=False, indent=1, sort_keys=self._loose)
 
     def body(self, model: str, request: Request) -> dict[str, Any]:
@@ -79,6 +83,19 @@ class Keys:
         body = wire_body(model.partition("/")[2].partition("?")[0], bare, self._recording.speaks(model).can)
         besides = {name: value for name, value in request.extra.items() if name != "service_tier"}
         return dict(sorted((body | besides).items()))
+
+
+def _named(body: Mapping[str, Any], sent: Mapping[str, Any]) -> dict[str, Any]:
+    """A body with what is read from it and not kept as it was sent: the name of a reply's ceiling, and that of its schema."""
+    limits = ("max_tokens", "max_completion_tokens")
+    named = {name: each for name, each in body.items() if name not in limits}
+    named |= {name: sent[name] for name in limits if name in sent}
+    form: Any = body.get("response_format", {})
+    if isinstance(schema := form.get("json_schema"), dict):
+        told: Any = sent.get("response_format", {}).get("json_schema", {})
+        written = {name: told.get(name) for name in ("name", "strict")}
+        named["response_format"] = {**form, "json_schema": {**cast("dict[str, Any]", schema), **written}}
+    return dict(sorted(named.items()))
 
 
 def parity_of(recording: Recording, first: Difference | None) -> Parity:

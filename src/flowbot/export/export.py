@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from flowbot.fields import UserError
+from flowbot.fields.numbers import require_above_0
 from flowbot.run.folders import flow_file, run_folder
 from flowbot.run.view import read_run
 from flowbot.runtime.allowed_models import allowed_models, require_allowed_models
@@ -23,7 +24,8 @@ from .exported import Exported
 from .exporting import Speaks, exported, speaks
 from .folder import require_free, write_export
 from .framework import Framework
-from .parity import check
+from .parity import check_prompts
+from .parity_program import check_python
 from .record import examples_of_run, recorded
 from .scored import ScoredParity, check_scored, require_modules
 from .target import Target, find_target
@@ -54,15 +56,7 @@ class ExportResult:
 
     def dump(self) -> dict[str, Any]:
         """As JSON."""
-        parity = None if self.parity is None else self.parity.dump()
-        return {
-            "to": self.to,
-            "out": str(self.out),
-            "files": list(self.files),
-            "parity": parity,
-            "unchecked": self.unchecked,
-            "unreached": list(self.unreached),
-        }
+        return {**asdict(self), "out": str(self.out), "parity": None if self.parity is None else self.parity.dump()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,14 +133,15 @@ class Export:
                 if not recording.rows:
                     return write(recording.speaks, None, _STORE if recording.absent else _SHOWN)
                 result = write(recording.speaks, None, "")
-                described = self.describe(recording.speaks)
+                described, file = self.describe(recording.speaks), out / result.files[0]
                 if self.target.grade == "scored" and self.task is not None:
-                    file = out / result.files[0]
                     parity = await check_scored(
                         described, file, recording, self.task, self.examples, python=self.python
                     )
+                elif isinstance(self.target, Framework):
+                    parity = await check_python(described, file, recording)
                 else:
-                    parity = await check(described, self.target.name, out, recording)
+                    parity = check_prompts(described, out, recording)
                 ran = {step.node for row in recording.rows for step in row.trace.steps}
                 unreached = tuple(step.path for step in described.asking if step.path not in ran)
                 return replace(result, parity=parity, unreached=unreached)
@@ -169,6 +164,7 @@ def read_export(
     task: Task | None = None,
     trust_code: bool = False,
     python: str = "",
+    most: int | None = None,
 ) -> Export:
     """An export of a workflow's file or a run.
 
@@ -179,10 +175,12 @@ def read_export(
         task: the task of the check, with the workflow's tools.
         trust_code: embed code, which then runs without a sandbox.
         python: the interpreter that an export is run by for its score; this one when "".
+        most: examples of the check, the first ones; None: all.
 
     Raises:
         UserError: if there is no such workflow or target, no model, or something that the target cannot say.
     """
+    require_above_0(most, "--most", whole=True)
     target, file = find_target(to), flow_file(flow)
     workflow = Workflow.load(file)
     folder = None if file == flow else run_folder(flow)
@@ -208,14 +206,15 @@ def read_export(
         raise UserError(f"--to {to}", what="; ".join(refused), mend="another target says more: prompts says all")
     ready = partial(Export, target, workflow, describe, model, task)
     if task is not None:
-        if isinstance(target, Framework):
+        if isinstance(target, Framework) and target.grade == "scored":
             require_modules(target, python)
         split, examples = ("val", task.val) if task.val else ("train", task.train)
-        return ready(split, examples, python=python)
+        return ready(split, examples[:most], python=python)
     if target.grade == "scored":
         return ready("val", (), "it is compared by its score: --check TASK")
     if folder is None:
         return ready("val", (), "no task was named: --check TASK")
     if made.tools:
         return ready("val", (), "the run does not hold its tools: --check TASK names them")
-    return ready(*examples_of_run(folder))
+    split, examples = examples_of_run(folder)
+    return ready(split, examples[:most])

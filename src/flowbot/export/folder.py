@@ -1,13 +1,26 @@
-"""Writing an export: a new folder as a whole, or the files of one that is there, each at once."""
+"""Writing an export: a new folder as a whole, or in place of the export that is in one, each file at once."""
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 
 from flowbot.fields import UserError
-from flowbot.fields.files import new_file, new_folder, write_text
+from flowbot.fields.files import new_file, new_folder, read_bytes, read_text, write_text
+from flowbot.fields.foreign import Record, checked
+from flowbot.fields.yaml import parse_json
+
+WRITTEN = ".flowbot-export.json"
+"""The file that says what an export has written: its files, each with its SHA-256."""
+_MOST_BYTES = 64_000_000
+
+
+class _Written(Record):
+    flowbot: int
+    files: dict[str, str]
 
 
 def require_free(folder: Path, *, force: bool) -> None:
@@ -17,7 +30,7 @@ def require_free(folder: Path, *, force: bool) -> None:
         UserError: naming it.
     """
     if (folder.exists() or folder.is_symlink()) and not (force and folder.is_dir()):
-        new = "a new folder: --out NAME; or --force, which replaces the files of an export in it"
+        new = "a new folder: --out NAME; or --force, which replaces the export in it"
         raise UserError(str(folder), "something there already", "a folder" if force else new)
 
 
@@ -26,24 +39,33 @@ def write_export(folder: Path, files: Mapping[str, str], *, force: bool = False)
 
     Args:
         folder: where; a new one, which is there as a whole or not at all.
-        files: texts by their path in it.
-        force: replace files in a folder that is there; others in it stay.
+        files: texts by their name in it.
+        force: replace the export in a folder that is there: files of its that are written no more go, unless somebody has changed them.
 
     Raises:
-        UserError: if there is something already and `force` does not allow it, or it cannot be written.
+        UserError: if there is something already and `force` does not allow it, a file there is none of an export, or it cannot be written.
     """
     require_free(folder, force=force)
+    told = {name: sha256(text.encode()).hexdigest() for name, text in files.items()}
+    whole = {**files, WRITTEN: json.dumps({"flowbot": 1, "files": told}, indent=1) + "\n"}
     try:
         if folder.exists():
-            for name, text in files.items():
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            before = _before(folder)
+            for name in files:
+                if name not in before and (folder / name).exists():
+                    raise UserError(
+                        str(folder / name), "a file that no export has written", "another --out, or its removal"
+                    )
+            for name, text in whole.items():
                 write_text(folder / name, text)
+            for name in before.keys() - files.keys():
+                if (place := folder / name).is_file() and _hash(place) == before[name]:
+                    place.unlink()
             return
         folder.parent.mkdir(parents=True, exist_ok=True)
         place = new_folder(folder)
         try:
-            for name, text in files.items():
-                (place / name).parent.mkdir(parents=True, exist_ok=True)
+            for name, text in whole.items():
                 new_file(place / name, text.encode())
             place.rename(folder)
         finally:
@@ -51,3 +73,15 @@ def write_export(folder: Path, files: Mapping[str, str], *, force: bool = False)
     except OSError as error:
         found = f"a place that cannot be written ({error.strerror})"
         raise UserError(str(folder), found, "another --out") from None
+
+
+def _before(folder: Path) -> dict[str, str]:
+    """The files that the export in a folder has written, each with its hash; none where it says nothing."""
+    if not (told := folder / WRITTEN).exists():
+        return {}
+    found = checked(_Written, parse_json(read_text(told, limit=_MOST_BYTES, links=False), str(told)), str(told))
+    return {name: each for name, each in found.files.items() if name == Path(name).name}
+
+
+def _hash(file: Path) -> str:
+    return sha256(read_bytes(file, limit=_MOST_BYTES, links=False)).hexdigest()

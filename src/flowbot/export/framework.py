@@ -14,6 +14,7 @@ from flowbot.fields import Type
 from flowbot.lm.native_tools import functions
 from flowbot.workflow.graph import all_names, free_name
 from flowbot.workflow.nodes import CodeNode, MergeNode
+from flowbot.workflow.scope import Scope
 
 from .exported import CANDIDATES, LABELS, Exported, ExportedStep, Grade, code_refusals, tool_refusals
 from .python_code import code_faults, function_of, head_lines, tool_imports
@@ -25,23 +26,15 @@ if TYPE_CHECKING:
     from jinja2.sandbox import SandboxedEnvironment
 
 _OWN = (
-    *(
-        "MODEL",
-        "all",
-        "candidates",
-        "each",
-        "flow",
-        "inputs",
-        "label",
-        "labels",
-        "listed",
-        "one",
-        "range",
-    ),
-    *("bool", "dict", "float", "int", "str"),
-    *("row", "rows", "said", "seed", "self", "shown"),
+    *("MODEL", "all", "bool", "candidates", "dict", "each", "float", "flow", "inputs", "int", "label", "labels"),
+    *("listed", "one", "range", "row", "rows", "said", "seed", "self", "shown", "str"),
 )
 """Names that the file has besides those of the pieces, what it imports, and its target's own."""
+_SENT = (
+    *("temperature", "max_tokens", "max_completion_tokens", "top_p", "frequency_penalty", "presence_penalty"),
+    *("reasoning_effort", "verbosity", "service_tier"),
+)
+"""Settings that the openai package knows by name."""
 _MAIN = """if __name__ == "__main__":
     inputs = json.loads(sys.argv[1] if len(sys.argv) > 1 else sys.stdin.read())
     print(json.dumps(asyncio.run(flow(**inputs)), ensure_ascii=False))
@@ -102,10 +95,14 @@ class Framework(ABC):
         known = all_names(exported.workflow.sketch) | own | imported()
         found: dict[str, str] = {}
         for step in exported.steps:
-            found[step.path] = free_name(f"{step.path.replace('/', '_')}_step", known | {*found.values()})
+            found[step.path] = free_name(self.wish(step), known | {*found.values()})
         tools = {name: free_name(name, known | {*found.values()}) for name in exported.tools}
         called = {path: self.called(name, exported.step(path)) for path, name in found.items()}
         return Names(called, tools, frozenset(own | {*found.values(), *tools.values()}))
+
+    def wish(self, step: ExportedStep) -> str:
+        """What the function of a step is called, if nothing else is."""
+        return f"{step.path.replace('/', '_')}_step"
 
     def called(self, name: str, step: ExportedStep) -> str:
         """What is called to run the step of that name."""
@@ -126,9 +123,9 @@ def models(exported: Exported) -> dict[str, dict[str, str]]:
     """By model string the name in the file, and the expressions of what its endpoint calls it, of its address and its key."""
     found: dict[str, dict[str, str]] = {}
     for number, model in enumerate(exported.models, start=1):
-        address = quoted(model.base_url) if model.base_url else "None"
+        address, variable = quoted(model.base_url) if model.base_url else "None", quoted(model.base_variable)
         if model.base_variable:
-            address = f"os.environ.get({quoted(model.base_variable)}, {address})"
+            address = f"os.environ.get({variable}, {address})" if model.base_url else f"os.environ[{variable}]"
         key = f'os.environ.get({quoted(model.key or "OPENAI_API_KEY")}, "none")'
         name = "MODEL" if len(exported.models) == 1 else f"MODEL_{number}"
         found[model.name] = {"name": name, "wire": quoted(model.wire), "address": address, "key": key}
@@ -139,20 +136,41 @@ def _step(exported: Exported, step: ExportedStep, names: Names) -> dict[str, Any
     """What templates say of a step that asks a model."""
     asked, node = step.asked, step.node
     assert asked is not None
-    of = {name: names.variable(name) for name in step.inputs} | {LABELS: "labels", CANDIDATES: "shown"}
+    scope = Scope.of(exported.workflow.sketch).at(step.path)
+    kinds = {name: scope.type_of(reference) for name, reference in step.inputs.items()}
+    of = {name: names.variable(name) for name in step.inputs}
+    shown = {
+        name: of[name] if kind and kind.kind in ("str", "literal") else f"text_of({of[name]})"
+        for name, kind in kinds.items()
+    }
+    shown |= {LABELS: "labels", CANDIDATES: "shown"}
     return {
         "asked": asked,
         "kind": node.kind,
         "name": names.functions[step.path],
         "model": models(exported)[asked.model.name]["name"],
-        "parameters": [of[name] for name in step.inputs],
-        "messages": [{"role": each.role, "text": joined(text_source(each.parts, lambda name: f"text_of({of[name]})"))} for each in asked.messages],
+        "parameters": [f"{of[name]}: {annotation(kind) if kind and not kind.members else 'Any'}" for name, kind in kinds.items()],
+        "messages": [{"role": each.role, "text": joined(text_source(each.parts, shown.__getitem__))} for each in asked.messages],
         "fields": '{"choice": tuple(listed)}' if isinstance(node, MergeNode) else members_source({each.name: kind_source(each.type) for each in asked.fields}),
         "settings": {name: each for name, each in asked.settings.items() if name not in ("tools", "tool_choice")},
         "tools": ", ".join(names.tools[name] for name in asked.tools),
         "offered": ", ".join(f"({names.tools[name]}, {functions([exported.tools[name].signature])[0]['function']!r})" for name in asked.tools),
+        "sent": arguments(sent({name: each for name, each in asked.settings.items() if name not in ("tools", "tool_choice")})),
+        "defined": [_tool(exported, name, names) for name in asked.tools],
         "output": quoted(next(iter(node.out))) if isinstance(node, MergeNode) else "",
     }  # fmt: skip
+
+
+def _tool(exported: Exported, name: str, names: Names) -> str:
+    """A tool as a model is offered it: the function, what is said of it, the types of its arguments and results."""
+    tool = exported.tools[name]
+    takes, gives = (
+        members_source({field.name: kind_source(field.type) for field in fields})
+        for fields in (tool.signature.inputs, tool.signature.outputs)
+    )
+    about = functions([tool.signature])[0]["function"]
+    facts = f"about={about!r}, takes={takes}, gives={gives}, plain={tool.plain}"
+    return f"Tool({names.tools[name]}, {facts}, writes={tool.signature.effects == 'writes'})"
 
 
 def joined(lines: list[str]) -> str:
@@ -186,6 +204,13 @@ def arguments(given: Mapping[str, Any]) -> str:
     return ", ".join(
         f"{name}={quoted(value) if isinstance(value, str) else repr(value)}" for name, value in given.items()
     )
+
+
+def sent(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings as the openai package takes them: those that it does not know by name within the body."""
+    known = {name: value for name, value in settings.items() if name in _SENT}
+    besides = {name: value for name, value in settings.items() if name not in _SENT}
+    return {**known, "extra_body": besides} if besides else known
 
 
 def _imports(source: str, used: frozenset[str]) -> str:

@@ -1,8 +1,4 @@
-"""Does an export ask for the same as the workflow? Its requests are compared with the recorded ones, example by example.
-
-No model is asked: an exported program runs against the proxy, which has the replies of the run alone and refuses what the run did
-not ask.
-"""
+"""Do exported prompts ask for the same as the workflow? They are compared with the recorded requests, example by example."""
 
 from __future__ import annotations
 
@@ -19,29 +15,10 @@ from flowbot.runtime.trace import Step
 
 from .comparison import Difference, Keys, Parity, diff, parity_of
 from .exported import CANDIDATES, LABELS, Exported
-from .parity_program import check_python
 from .prompts import filled
-from .python import Python
 from .record import Recorded, Recording
 
 _MOST_FILE = 4_000_000
-
-
-async def check(exported: Exported, to: str, folder: Path, recording: Recording) -> Parity:
-    """Compare an export in its folder with the recorded examples.
-
-    Args:
-        exported: what was exported.
-        to: the target's name.
-        folder: where.
-        recording: of the same workflow.
-
-    Raises:
-        UserError: if a package that an exported program needs is missing.
-    """
-    if to == "prompts":
-        return check_prompts(exported, folder, recording)
-    return await check_python(exported, folder / Python().file(exported), recording)
 
 
 def check_prompts(exported: Exported, folder: Path, recording: Recording) -> Parity:
@@ -60,7 +37,7 @@ def _prompt_difference(row: Recorded, recording: Recording, data: Mapping[str, A
     sent = [_sent(keys.body(each.model, each.request)) for each in row.sent]
     made = [_body(step, data[step.node]) for step in row.trace.steps if step.messages and step.node in data]
     for body, calls in made:  # what asks again, with other limits and more messages, is sent besides
-        others = [_bare(each) for each in sent] if calls else sent
+        others = [_bare(each) for each in sent if "tools" in each] if calls else sent
         if body not in others:
             return Difference(
                 row.trace.example, "a filled prompt is not what was sent", diff(_nearest(body, others), _shown(body))
@@ -82,7 +59,7 @@ def _sent(body: Mapping[str, Any]) -> dict[str, Any]:
 
 def _bare(body: Mapping[str, Any]) -> dict[str, Any]:
     """A request without what differs from round to round where a model calls tools."""
-    return {name: each for name, each in body.items() if name not in ("tools", "tool_choice", "response_format")}
+    return {name: each for name, each in body.items() if name not in ("tool_choice", "response_format")}
 
 
 def _body(step: Step, data: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
@@ -91,7 +68,7 @@ def _body(step: Step, data: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
     if step.kind == "merge" and "response_format" in body:  # only what has arrived may be chosen
         body["response_format"]["json_schema"]["schema"]["properties"]["choice"]["enum"] = list(_labels(step))
     made = _sent({**body, "messages": filled(data, _shows(step))})
-    return (_bare(made), True) if data["tools"] else (made, False)
+    return ({**_bare(made), "tools": data["tools"]}, True) if data["tools"] else (made, False)
 
 
 def _labels(step: Step) -> dict[str, Any]:

@@ -14,11 +14,12 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any
 
-from flowbot.fields import BudgetExceeded, InfrastructureError, Paused, UserError
+from flowbot.fields import BudgetExceeded, InfrastructureError, ModelError, Paused, UserError
 from flowbot.lm.client import Draw, Reply, Request
 from flowbot.lm.lm import LM
 from flowbot.lm.proxy import Proxy
 from flowbot.lm.proxy.faults import NotStored
+from flowbot.lm.proxy.server import BODY
 
 from .comparison import Difference, Keys, Parity, diff, parity_of
 from .exported import Exported
@@ -89,7 +90,7 @@ async def play(
     async with Proxy() as proxy:
         for row in recording.rows:
             told: list[str] = []
-            replies: dict[str, deque[Reply]] = {}
+            replies: dict[str, deque[Reply | ModelError]] = {}
             for sent in row.sent:
                 replies.setdefault(keys.of(sent.model, sent.request, sent.sample), deque()).append(sent.reply)
             models: dict[str, LM] = {
@@ -133,7 +134,7 @@ class _Replayed(LM):
         self,
         lm: LM,
         keys: Keys,
-        replies: Mapping[str, deque[Reply]],
+        replies: Mapping[str, deque[Reply | ModelError]],
         told: list[str],
         faults: list[Exception] | None,
     ) -> None:
@@ -146,8 +147,9 @@ class _Replayed(LM):
 
         Raises:
             NotStored: if the run made no such request, or no more of them, and the model may not be asked.
+            ModelError: where the run met one there.
         """
-        key = self._keys.of(self.name, request, request.seed or 0)
+        key = self._keys.of(self.name, request, request.seed or 0, BODY.get())
         self._asked.append(key)
         waiting = self._replies.get(key)
         if not waiting and self._faults is not None:
@@ -158,7 +160,10 @@ class _Replayed(LM):
                 raise
         if not waiting:
             raise NotStored("the run made no such request")
-        return waiting.popleft()
+        found = waiting.popleft()
+        if isinstance(found, ModelError):
+            raise ModelError(str(found))
+        return found
 
 
 def _program_difference(

@@ -9,6 +9,7 @@ from typing import Any
 
 from flowbot.draw.mermaid import draw_mermaid
 from flowbot.fields.yaml import dump_yaml
+from flowbot.lm.native_tools import functions
 from flowbot.workflow.captions import kind_text
 from flowbot.workflow.nodes import CodeNode
 
@@ -20,7 +21,7 @@ _README = """# {name}
 
 Written by FlowBot from {origin}. `STEP.md` is the prompt of a step to read; `STEP.json` holds its requests as they go over the wire:
 `body` is what is sent, with the texts of `places` where an input of the step stands: a text as it is, anything else as JSON.
-`workflow.mmd` is the drawing (Mermaid).
+`tools` go with it as long as the model may call them. `workflow.mmd` is the drawing (Mermaid).
 
 | step | kind | reads | gives |
 |---|---|---|---|
@@ -69,7 +70,9 @@ class Prompts:
                 places = _places(step.asked)
                 readable = f"{name}.step.md" if name.casefold() == "readme" else f"{name}.md"
                 made[readable] = _markdown(step, step.asked, places)
-                made[f"{name}.json"] = json.dumps(_data(step, step.asked, places), ensure_ascii=False, indent=2) + "\n"
+                made[f"{name}.json"] = (
+                    json.dumps(_data(exported, step, step.asked, places), ensure_ascii=False, indent=2) + "\n"
+                )
             elif isinstance(step.node, CodeNode):
                 made[f"{name}.code.txt"] = exported.code(step.path)
         return made
@@ -85,7 +88,7 @@ def filled(data: Mapping[str, Any], show: Callable[[str], str]) -> list[dict[str
     ]
 
 
-def _data(step: ExportedStep, asked: Asked, places: Mapping[str, str]) -> dict[str, Any]:
+def _data(exported: Exported, step: ExportedStep, asked: Asked, places: Mapping[str, str]) -> dict[str, Any]:
     messages = [{"role": each.role, "content": each.text(places.__getitem__)} for each in asked.messages]
     form = {} if asked.response_format is None else {"response_format": asked.response_format}
     body = {"model": asked.model.wire, "messages": messages, **asked.settings, **form}
@@ -93,7 +96,7 @@ def _data(step: ExportedStep, asked: Asked, places: Mapping[str, str]) -> dict[s
         "step": step.path,
         "places": dict(places),
         "samples": asked.samples,
-        "tools": list(asked.tools),
+        "tools": functions(exported.tools[name].signature for name in asked.tools),
         "body": body,
     }
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Collection, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from flowbot.fields import RefusedError, UserError
+from flowbot.fields import ModelError, RefusedError, UserError
 from flowbot.lm.capabilities import Capabilities
 from flowbot.lm.client import Draw, Reply, Request
 from flowbot.lm.openai import OpenAIClient
@@ -29,15 +29,17 @@ from flowbot.workflow.workflow import Workflow
 
 from .exporting import Spoken, sent_besides, speaks
 
+_Heard = tuple[str, Request, Draw, Reply | ModelError]
+
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One request, with what the model's options add to it, the number of its sample, and the reply."""
+    """One request, with what the model's options add to it, the number of its sample, and the reply, or the model's error in its place."""
 
     model: str
     request: Request
     sample: int
-    reply: Reply
+    reply: Reply | ModelError
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ async def recorded(
     Raises:
         UserError, InfrastructureError, BudgetExceeded, Paused: as running it does.
     """
-    heard: ContextVar[list[tuple[str, Request, Draw, Reply]]] = ContextVar("heard")
+    heard: ContextVar[list[_Heard]] = ContextVar("heard")
     shown = {
         shown.example
         for told in workflow.parameters.values()
@@ -134,7 +136,8 @@ async def recorded(
             ),
         )
 
-    async with opened(task, bench, say) as tools:
+    opening = None if task is None else opened_task(task, sandbox=bench.sandbox, cache_dir=bench.cache_dir, say=say)
+    async with opening or nullcontext() as tools:
         signed = {tool.signature.name: tool for tool in tools.tools} if tools is not None else {}
         if tools is not None:
             require_valid(workflow, tools=tools.signatures, allow_writes=allow_writes)
@@ -145,7 +148,7 @@ async def recorded(
             engine.open_models(workflow)
             kept = [example for example in examples if example.id not in shown]
 
-            def hear(name: str, request: Request, draw: Draw, reply: Reply) -> None:
+            def hear(name: str, request: Request, draw: Draw, reply: Reply | ModelError) -> None:
                 if request != QUESTION:  # asked once of a model that may think, and no request of the workflow
                     heard.get([]).append((name, request, draw, reply))
 
@@ -175,16 +178,6 @@ def examples_of_run(folder: Path) -> tuple[Literal["val", "train"], list[Example
     raise UserError(str(folder), "no example of the found workflow in validation or training", "--check TASK")
 
 
-@asynccontextmanager
-async def opened(task: Task | None, bench: Workbench, say: Callable[[str], None] | None) -> AsyncGenerator[Task | None]:
-    """The task with its tools opened; None without one."""
-    if task is None:
-        yield None
-        return
-    async with opened_task(task, sandbox=bench.sandbox, cache_dir=bench.cache_dir, say=say) as ready:
-        yield ready
-
-
 async def _spoken(engine: Engine, name: str | None) -> Spoken:
     lm = engine.model(name)
     can = await lm.client.recall() if isinstance(lm.client, OpenAIClient) else Capabilities()
@@ -199,6 +192,6 @@ def _sample(draw: Draw) -> int:
     return int(draw[-1]) if draw else 0
 
 
-def _order(heard: tuple[str, Request, Draw, Reply]) -> list[str]:
+def _order(heard: _Heard) -> list[str]:
     """Equal requests by their draws, whenever their replies came."""
     return [str(part).zfill(8) for part in heard[2]]

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -70,17 +70,9 @@ class ScoredParity:
 
     def dump(self) -> dict[str, Any]:
         """As JSON."""
-        facts = {
-            "split": self.split,
-            "examples": self.examples,
-            "requests": self.requests,
-            "same": self.same,
-            "made": self.made,
-            "alike": self.alike,
-        }
-        scores = {"workflow": self.workflow, "export": self.export, "difference": self.difference.dump()}
-        others = {"absent": list(self.absent), "own": list(self.own), "failed": list(self.failed), "fault": self.fault}
-        return {"ok": self.ok, **facts, "scores": scores, **others}
+        facts = asdict(self)
+        scores = {name: facts.pop(name) for name in ("workflow", "export", "difference")}
+        return {"ok": self.ok, "examples": self.examples, **facts, "scores": scores}
 
 
 async def check_scored(

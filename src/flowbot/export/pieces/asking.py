@@ -6,6 +6,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from openai import BadRequestError
+
 from .joining import StepFailed
 from .reading import named, read, reply_format
 
@@ -21,7 +23,7 @@ async def ask(
     form = reply_format(fields, own_words=own_words)
     room_left, tries_left = True, 0 if own_words else 1
     while True:
-        answer = await client.chat.completions.create(messages=messages, **settings, **form)
+        answer = await answered(messages=messages, **settings, **form)
         choice = answer.choices[0]
         said = choice.message.content or choice.message.refusal or ""
         text = without_thoughts(said)
@@ -43,6 +45,14 @@ async def ask(
             {"role": "assistant", "content": said[:2000]},
             {"role": "user", "content": f"That reply is of no use: {fault}. {again}"},
         ]
+
+
+async def answered(**body: Any) -> Any:
+    """The answer of the endpoint. A request that it refuses, as one that is too long, is a step that failed."""
+    try:
+        return await client.chat.completions.create(**body)
+    except BadRequestError as error:
+        raise StepFailed(error.message) from error
 
 
 def without_thoughts(text: str) -> str:

@@ -11,7 +11,7 @@ import json
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from .asking import ask, client, without_thoughts
+from .asking import answered, ask, without_thoughts
 from .joining import StepFailed
 from .reading import fit, named, read, text_of
 
@@ -43,7 +43,7 @@ async def ask_with_tools(
     made: set[str] = set()
     room_left = True
     for left in reversed(range(rounds)):
-        answer = await client.chat.completions.create(messages=messages, **settings, **offered)
+        answer = await answered(messages=messages, **settings, **offered)
         choice = answer.choices[0]
         text = without_thoughts(choice.message.content or choice.message.refusal or "")
         if choice.message.refusal or choice.finish_reason == "content_filter":

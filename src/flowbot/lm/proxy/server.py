@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextvars import ContextVar
 from typing import Any, get_args
 
 from aiohttp import web
@@ -24,6 +25,8 @@ from .faults import as_json
 from .guard import HOST, guarded, silent_runner
 from .responses import read_response, response_answer, response_events
 
+BODY: ContextVar[Mapping[str, Any] | None] = ContextVar("flowbot_body", default=None)
+"""What a client has sent, as it came, for a model that is to tell apart what is the same to an endpoint."""
 _Answer = Callable[[Asked, str, Sequence[Reply]], dict[str, Any]]
 _Events = Callable[[Asked, Mapping[str, Any]], Iterable[tuple[str, Any]]]
 
@@ -159,7 +162,8 @@ class Proxy:
         self._under_way += 1
         self._idle.clear()
         try:
-            asked = read(json_body(data))
+            BODY.set(body := json_body(data))
+            asked = read(body)
             keys, replies = await access.ask(asked, request.match_info.get("example", ""))
         finally:
             self._under_way -= 1
