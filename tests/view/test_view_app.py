@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
+import socket
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -24,10 +27,13 @@ from report_sample import (
 from web_help import on_port
 from yarl import URL
 
+from flowbot.report.report import render
 from flowbot.run.events import Event, Noted
 from flowbot.run.heartbeat import PAUSE
 from flowbot.run.journal import events_in
+from flowbot.run.listed_examples import ListedExample, list_examples
 from flowbot.run.lock import run_lock
+from flowbot.run.view import RunView
 from flowbot.view.app import view_app
 from flowbot.workflow.parameters import LLMParameters
 
@@ -83,6 +89,62 @@ async def test_a_run_tells_what_was_tried_with_the_words_of_its_edits(page: Page
     assert len(dict.fromkeys(changes)) == len([each for each in journal() if each.event == "proposal"])
     assert "What came of it" in await page.get(changes[0])
     assert "flowbot optimize" in await page.get("/run/cells/second")
+
+
+async def test_a_report_is_made_anew_once_the_run_has_gone_on(
+    page: Page, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+
+    def counted(view: RunView) -> str:
+        made.append(1)
+        return render(view)
+
+    monkeypatch.setattr("flowbot.view.desk.render", counted)
+    assert await page.get("/report/first") == await page.get("/report/first")
+    assert len(made) == 1
+    with (runs / "first" / "journal.jsonl").open("a") as file:
+        file.write(json.dumps(Noted(about="plateau", text="news", spent=9).model_dump()) + "\n")
+    assert "news" in await page.get("/report/first")
+    assert len(made) == 2
+
+
+async def test_a_comparison_that_runs_is_told_pair_by_pair(page: Page, runs: Path) -> None:
+    run = runs / "first"
+    changed = proposal(
+        9, start(), start().with_parameter("answer", LLMParameters(instruction="x")), "parameters", "meta", "t"
+    )
+    write_journal(run, [*journal()[:-1], changed])
+    (run / "result.json").unlink()
+    ceilings: dict[str, float] = {}
+    beat = {
+        "pid": 1, "host": socket.gethostname(), "began": 1.0, "beat": 2.0, "ended": False, "phase": "search", "text": "x", "done": 0,
+        "total": 0, "calls": 1, "planned": 9, "share": 0.1, "best": None, "usd": 0.0, "ceilings": ceilings,
+        "races": {"p9": [[1.0, 0.0], [0.5, 0.75]]},
+    }  # fmt: skip
+    (run / "live.json").write_text(json.dumps(beat))
+    with at_work(run):
+        text = await page.get("/run/first")
+    assert "<summary>2 pairs: 1 better, 1 worse</summary>" in text
+    assert re.findall(r"<li>(.+? against .+?)</li>", text) == ["50 % against 75 %", "100 % against 0 %"]
+
+
+async def test_a_list_of_examples_that_takes_long_holds_up_no_other_page(
+    page: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, going_on = threading.Event(), threading.Event()
+
+    def slow(run_dir: Path) -> Iterator[ListedExample]:
+        begun.set()
+        assert going_on.wait(30)
+        return list_examples(run_dir)
+
+    monkeypatch.setattr("flowbot.view.desk.list_examples", slow)
+    listed = asyncio.create_task(page.get("/examples/first"))
+    assert await asyncio.to_thread(begun.wait, 30)
+    assert "The found workflow scores" in await page.get("/run/first")
+    going_on.set()
+    assert "/example/first" in await listed
 
 
 async def test_an_example_is_shown_with_its_traces(page: Page) -> None:

@@ -8,16 +8,16 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from .console import Console
-from .options import Output, whole
+from .options import PORT, Output
 
-PORT = 8488
+USUAL_PORT = 8488
 
 
 def view(
     runs: Annotated[Path, Parameter(name="RUNS", show_default=False)] = Path("runs"),
     /,
     *,
-    port: Annotated[int, Parameter(negative=(), converter=whole)] = PORT,
+    port: Annotated[int, PORT] = USUAL_PORT,
     output: Output = Output(),  # noqa: B008
 ) -> int:
     """Show runs on a page that follows them while they work, for this machine alone. It asks no model; needs the extra [serve].

@@ -222,7 +222,7 @@ class Plan:
             )
             start.save(directory / "start.flow.yaml")
             used = Responses(directory, keys, session.store.path)
-            heard = partial(self._heard, session)
+            heard = partial(self._heard, session, search)
             paid = await stack.enter_async_context(beating(directory, heard, session.stop.set, used.note))
 
             def noted() -> None:
@@ -279,7 +279,7 @@ class Plan:
             watch.ended(result.reason or result.verdict)
             return result
 
-    def _heard(self, session: Session) -> dict[str, Any]:
+    def _heard(self, session: Session, search: Search) -> dict[str, Any]:
         """What `live.json` says of the run."""
         event, budget, ready = self.ready.watch.now, session.budget, self.ready
         of = {name: getattr(budget, name) for name in ("calls", "tokens", "usd", "seconds")}
@@ -293,6 +293,7 @@ class Plan:
             "start": self.start,
             "task": str(ready.task.source or ""),
             "store": str(session.store.path or ""),
+            "races": search.races,
             "ceilings": {name: {"used": used[name], "of": most} for name, most in of.items() if most is not None},
         }
 

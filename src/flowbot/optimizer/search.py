@@ -18,6 +18,7 @@ from flowbot.lm.lm import LM
 from flowbot.lm.prices import Price
 from flowbot.lm.session import Session
 from flowbot.run.events import CutShort, Decision, Event, Feedback, Noted, Split, Verdict
+from flowbot.run.heartbeat import MOST_PAIRS
 from flowbot.run.journal import Journal
 from flowbot.runtime.ability import Ability, measure
 from flowbot.runtime.engine import Engine
@@ -116,6 +117,12 @@ class Search:
         self._signatures: Mapping[str, ToolSignature] | None = None
 
     # what is known
+
+    @property
+    def races(self) -> dict[str, list[tuple[float, float]]]:
+        """Of the open candidates that were run beside their parents the scores of the last pairs, by their ids."""
+        told = ((each.id, self.population.pairs(each, self.rows)) for each in self.population.open)
+        return {name: [*zip(pairs.mine, pairs.theirs, strict=True)][-MOST_PAIRS:] for name, pairs in told if len(pairs)}
 
     @property
     def rows(self) -> list[str]:

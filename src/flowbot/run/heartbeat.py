@@ -14,7 +14,9 @@ import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field, Strict
 
 from flowbot.fields import UserError
 from flowbot.fields.files import read_text, write_text
@@ -33,6 +35,11 @@ LATE = 30.0
 """Seconds without a beat after which a process is taken for dead, where its lock cannot be asked."""
 MOST_BYTES = 1_000_000
 """Bytes of the largest file that is read."""
+
+
+MOST_PAIRS = 200
+"""Of a comparison the last pairs are told."""
+Pair = Annotated[tuple[Share, Share], Strict(False)]
 
 
 class Ceiling(Record):
@@ -56,6 +63,7 @@ class Heartbeat(Record):
         phase, text, done, total, calls, planned, share, best, usd: as of a `ProgressEvent`.
         since, stored: when the first reply came that this process paid for, in seconds since 1970, and the share that was done by then,
             in no time, by a replay; the last beat and its share while there is none.
+        races: of the changes that are being compared, by their ids: the scores of each pair so far, the change's and that of what it changes.
         ceilings: by name: `calls`, `tokens`, `usd`, `seconds`.
     """
 
@@ -78,6 +86,7 @@ class Heartbeat(Record):
     usd: Amount | None
     since: Amount = 0.0
     stored: Share = 0.0
+    races: Mapping[str, Annotated[list[Pair], Field(max_length=MOST_PAIRS)]] = {}
     ceilings: dict[str, Ceiling]
 
 

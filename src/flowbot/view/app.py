@@ -19,10 +19,8 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response, Stream
 from starlette.routing import Route
 
 from flowbot.fields import UserError
-from flowbot.fields.secrets import hide_text
-from flowbot.report.report import policy, render
+from flowbot.report.report import policy
 from flowbot.run.heartbeat import ask_pause
-from flowbot.run.view import read_run
 from flowbot.web.guard import Guard
 
 from .desk import Desk
@@ -116,7 +114,7 @@ def view_app(folder: Path, closing: Callable[[], bool] = lambda: False) -> Guard
         "/examples/{name:path}": page(pages.examples),
         "/example/{name:path}": page(lambda name, query: pages.example(name, query.get("id", ""))),
         "/report/{name:path}": page(
-            lambda name, _: hide_text(render(read_run(desk.find(name)))),
+            lambda name, _: desk.report(desk.find(name)),
             {**HEADERS, "Content-Security-Policy": f"{policy()}; frame-ancestors 'none'"},
         ),
         "/compare": page(lambda _, query: pages.compare(query.getlist("run"), query.get("split", "test"))),

@@ -13,6 +13,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from flowbot.fields import UserError, stable_hash
+from flowbot.fields.secrets import hide_text
+from flowbot.report.report import render
 from flowbot.run.examples import NAME as EXAMPLES
 from flowbot.run.heartbeat import NAME as LIVE
 from flowbot.run.heartbeat import PAUSE
@@ -22,7 +24,7 @@ from flowbot.run.listing import DEEPEST, RunSummary, read_summary, run_folders
 from flowbot.run.result import NAME as RESULT
 from flowbot.run.sessions import NAME as SESSIONS
 from flowbot.run.tail import Tail
-from flowbot.run.view import RunView, view_of
+from flowbot.run.view import RunView, read_run, view_of
 
 KEPT = 16
 """Runs whose events are kept in memory: the last ones that were looked at."""
@@ -94,6 +96,14 @@ class Desk:
         """
         return self._of(run_dir).examples()
 
+    def report(self, run_dir: Path) -> str:
+        """Its report; made anew once the run has gone on.
+
+        Raises:
+            UserError: if its files are damaged.
+        """
+        return self._of(run_dir).report()
+
     def state(self, run_dirs: Iterable[Path]) -> str:
         """What changes when a page of these runs does: their files, whether they are at work, a minute."""
         names = (JOURNAL, LIVE, RESULT, SESSIONS, EXAMPLES, PAUSE)
@@ -106,10 +116,12 @@ class _Read:
 
     def __init__(self, run_dir: Path) -> None:
         self._run_dir = run_dir
-        self._lock = threading.Lock()
+        self._lock, self._reading, self._rendering = threading.Lock(), threading.Lock(), threading.Lock()
+        """Of the journal, of the examples, which may be many, and of the report: none waits for another."""
         self._tail = Tail(run_dir / JOURNAL)
         self._view: tuple[str, RunView] | None = None
         self._examples: tuple[str, tuple[ListedExample, ...]] = ("", ())
+        self._report: tuple[str, str] = ("", "")
 
     def view(self) -> RunView:
         with self._lock:
@@ -120,12 +132,19 @@ class _Read:
             return self._view[1]
 
     def examples(self) -> tuple[ListedExample, ...]:
-        with self._lock:
+        with self._reading:
             stamp = _stamp(self._run_dir, EXAMPLES)
             if self._examples[0] != stamp:
                 there = os.path.lexists(self._run_dir / EXAMPLES)
                 self._examples = (stamp, tuple(list_examples(self._run_dir)) if there else ())
             return self._examples[1]
+
+    def report(self) -> str:
+        with self._rendering:
+            stamp = _stamp(self._run_dir, JOURNAL, RESULT, SESSIONS, EXAMPLES)
+            if self._report[0] != stamp:
+                self._report = (stamp, hide_text(render(read_run(self._run_dir))))
+            return self._report[1]
 
 
 def _stamp(run_dir: Path, *names: str) -> str:

@@ -77,6 +77,14 @@ def _ceiling(name: str, ceiling: Ceiling) -> Tile:
     return (named, f"{ceiling.used:,.0f}", f"of {ceiling.of:,.0f} at most", share)
 
 
+def pairs_of(heard: Heartbeat | None, change: str) -> tuple[str, list[str]]:
+    """How a change that is being compared did so far: in short, and each pair of scores, the last first; "" where none was run."""
+    pairs = heard.races.get(change, []) if heard is not None else []
+    better, worse = sum(mine > theirs for mine, theirs in pairs), sum(mine < theirs for mine, theirs in pairs)
+    shown = [f"{percent(mine)} against {percent(theirs)}" for mine, theirs in reversed(pairs)]
+    return (f"{count(len(pairs), 'pair')}: {better} better, {worse} worse" if pairs else ""), shown
+
+
 def tried_now(run: RunView) -> tuple[Change, ...]:
     """The changes on which nothing is decided yet, the newest first."""
     open_ = [each for each in run.changes if each.outcome == "open" and each.verdict is None and not each.repeats]

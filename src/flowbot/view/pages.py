@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -24,7 +24,7 @@ from flowbot.run.listed_examples import example_at
 from flowbot.run.listing import RunSummary
 
 from .desk import Desk
-from .now import STANDING, left, now_tiles, tried_now
+from .now import STANDING, left, now_tiles, pairs_of, tried_now
 from .search import compared, course
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class Pages:
             "summary": summary, "run": view, "running": running, "token": token, "phases": PHASES, "left": left(summary.heard),
             "tiles": now_tiles(view, summary) if running else [(*tile, None) for tile in tiles(view)],
             "stopped": summary.reason if summary.status == "damaged" else "" if running else stopped(view), "again": commands.again(view), "facts": settings(view),
-            "course": course(view), "compared": compared(view)[-LATEST:], "now": tried_now(view) if running else (),
+            "course": course(view), "compared": compared(view)[-LATEST:], "now": tried_now(view) if running else (), "pairs_of": partial(pairs_of, summary.heard),
             "in_short": in_short(view), "changes": wanted[max(0, to - PAGE) : to][::-1], "to": to, "only": query.get("only"),
             "total": len(wanted), "page": PAGE, "came_of": Counter(each.outcome for each in view.changes),
             "listed": has_examples(run_dir), "pausing": pause_asked(run_dir),
