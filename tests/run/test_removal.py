@@ -73,6 +73,35 @@ async def test_what_is_no_file_of_the_run_stays_and_a_folder_of_others_names_no_
     assert sorted(path.name for path in copy.rglob("*")) == ["front", "notes.md", "own.yaml"]
 
 
+async def test_where_a_run_was_moved_no_response_goes_until_it_is_said_to_be_gone(tmp_path: Path) -> None:
+    one, other = await made(tmp_path, "one", 0), await made(tmp_path, "other", 1)
+    before, cache, moved = entries(tmp_path), tmp_path / "cache", tmp_path / "elsewhere"
+    other.run_dir.rename(moved)
+    gone = remove_run(one.run_dir, cache_dir=cache)
+    assert (gone.responses, gone.missing) == (None, (str(other.run_dir.resolve()),))
+    assert not one.run_dir.exists()
+    assert entries(tmp_path) == before
+    one = await made(tmp_path, "one", 0)
+    assert remove_run(other.run_dir, cache_dir=cache).responses is None  # which is there no more
+    found = remove_run(one.run_dir, cache_dir=cache).responses
+    assert found is not None
+    assert found.entries > 0
+    with pytest.raises(UserError, match="no such run"):
+        remove_run(other.run_dir, cache_dir=cache)
+
+
+async def test_a_run_that_was_moved_aside_keeps_its_responses(tmp_path: Path) -> None:
+    one, other = await made(tmp_path, "one", 0), await made(tmp_path, "other", 1)
+    other.run_dir.rename(aside := other.run_dir.with_name("run.1"))  # as --fresh does
+    again = await made(tmp_path, "other", 1)
+    (again.run_dir / "responses.txt").write_text("", encoding="ascii")
+    gone = remove_run(one.run_dir, cache_dir=tmp_path / "cache")
+    assert gone.shared > 0
+    last = remove_run(aside, cache_dir=tmp_path / "cache")
+    assert last.responses is not None
+    assert last.responses.entries > 0
+
+
 def test_a_run_at_work_a_link_and_what_is_no_run_are_never_removed(tmp_path: Path) -> None:
     run = write_sample(tmp_path / "run")
     there = sorted(path.name for path in run.iterdir())

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from flowbot.fields.words import count, money, percent
+from flowbot.fields.words import count, money, percent, some
 
 from .console import Console, Style
 from .options import FORCE, CacheDir, Output
@@ -125,8 +125,8 @@ def _named(run: Path, folder: Path) -> Path:
     from flowbot.run.folders import FOLDER, run_folder
 
     if folder == FOLDER:
-        return run_folder(run)
-    if not (folder / run).is_dir():  # and not the one of that name in runs/
+        return run_folder(run) if run.is_dir() or (FOLDER / run).is_dir() else run  # or one that is gone already
+    if not (folder / run).is_dir() and not run.is_absolute():  # and not the one of that name in runs/
         raise UserError(str(run), f"no such run in {folder}", "the name of a run in that folder")
     return folder / run
 
@@ -156,7 +156,10 @@ def _remove(runs: list[Path], console: Console, *, force: bool, cache_dir: Path 
 
 def _said(removed: Removed) -> str:
     told = removed.responses
-    if told is None:
+    if removed.missing:
+        more = command_line("flowbot", "runs", "--remove", removed.missing[0])
+        text = f"the folder alone; {some(removed.missing)} used the store and may need the responses, but stands there no more ({more} says that it is gone for good)"
+    elif told is None:
         more = command_line("flowbot", "cache", "prune")
         text = f"the folder alone; which stored responses are its own is not known here ({more} drops old ones)"
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from flowbot.fields.arguments import checked_arguments
 from flowbot.store import default_cache_dir
 from flowbot.store.limits import Pruned, drop
 
-from .folders import RUN, RunLike, run_folder
+from .folders import FOLDER, RUN, RunLike, run_folder
 from .front import FOLDER as FRONT
 from .heartbeat import NAME as HEARTBEAT
 from .heartbeat import PAUSE
@@ -25,7 +25,8 @@ from .journal import read_start
 from .listing import run_folders
 from .lock import WRITTEN, run_lock
 from .responses import NAME as RESPONSES
-from .responses import known_folders, read_responses, unused_by
+from .responses import asides, forget, known_folders, read_responses, unused_by
+from .result import RunResult
 
 _OWN = re.compile(
     "|".join([*map(re.escape, (*WRITTEN, HEARTBEAT, PAUSE, RESPONSES, ".lock")), r"journal\.\d+\.jsonl", r"\.[\w.]+\.[0-9a-f]{16}"])
@@ -40,15 +41,17 @@ class Removed:
 
     Args:
         run_dir: its folder.
-        responses: stored responses that go with it; None where it was not written down which are its own.
+        responses: stored responses that go with it; None where it was not written down which are its own, or where others may need them.
         shared: responses of it that stay, since other runs use them.
         left: what stays in the folder, since it is none of the run's.
+        missing: folders of runs that used the store and are not where they were: who knows whether they need the responses.
     """
 
     run_dir: Path
-    responses: Pruned | None
-    shared: int
-    left: tuple[str, ...]
+    responses: Pruned | None = None
+    shared: int = 0
+    left: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
     def dump(self) -> dict[str, Any]:
         """As JSON data."""
@@ -57,7 +60,8 @@ class Removed:
 
 @checked_arguments(run=RUN, cache_dir=PATH)
 def remove_run(run: RunLike, *, cache_dir: Path | str | None = None, dry_run: bool = False) -> Removed:
-    """Remove a run's folder, with the stored responses that no other run uses.
+    """Remove a run's folder, with the stored responses that no other run uses. Where the folder of a run that used the store is not where it
+    was, none is removed: it may have been moved, and need them. To remove the run of such a folder says that it is gone.
 
     Args:
         run: its result, its folder, or its name in runs/.
@@ -68,6 +72,12 @@ def remove_run(run: RunLike, *, cache_dir: Path | str | None = None, dry_run: bo
         UserError: if it is no run's folder, a link, or a process works in it.
         InfrastructureError: if the store fails.
     """
+    store = Path(cache_dir or default_cache_dir())
+    known = known_folders(store)
+    if gone := _gone(run, known):
+        if not dry_run:
+            forget(gone, store)
+        return Removed(gone)
     folder = run_folder(run)
     if folder.is_symlink():
         raise UserError(str(folder), "a symbolic link", "the run's folder itself")
@@ -75,21 +85,33 @@ def remove_run(run: RunLike, *, cache_dir: Path | str | None = None, dry_run: bo
         raise UserError(str(folder), f"no {JOURNAL}", "a run's folder, or its name in runs/")
     read_start(folder / JOURNAL)
     with run_lock(folder, "run", "run"):
-        store = Path(cache_dir or default_cache_dir())
-        known = known_folders(store)
-        keys = (
-            read_responses(folder) if folder.resolve() in known else None
-        )  # a folder of others names no responses of ours
+        users = {each.resolve() for one in known for each in (one, *asides(one))}
+        # a folder of others names no responses of ours
+        keys = read_responses(folder) if folder.resolve() in users else None
+        missing = (
+            () if keys is None else tuple(sorted(str(each) for each in users if not os.path.lexists(each / JOURNAL)))
+        )
         dropped, shared = None, 0
-        if keys is not None:
-            others = {each.resolve() for each in (*known, *run_folders(folder.resolve().parent))} - {folder.resolve()}
+        if keys is not None and not missing:
+            others = {*users, *(each.resolve() for each in run_folders(folder.resolve().parent))} - {folder.resolve()}
             mine = unused_by(others, keys)
             dropped, shared = drop(store / "store.sqlite", mine, dry_run=dry_run), len(keys) - len(mine)
         own = list(_own(folder))
         left = sorted(set(os.listdir(folder)) - {path.relative_to(folder).parts[0] for path in own})
         if not dry_run:
             _unlink(folder, [*own, folder / JOURNAL])
-    return Removed(folder, dropped, shared, tuple(each for each in left if each != JOURNAL))
+            if folder.resolve() in known:
+                forget(folder, store)
+    return Removed(folder, dropped, shared, tuple(each for each in left if each != JOURNAL), missing)
+
+
+def _gone(run: RunLike, known: Container[Path]) -> Path | None:
+    """The folder that a run of the store had and that is there no more; None of any other run."""
+    path = run.run_dir if isinstance(run, RunResult) else Path(run)
+    places = (path, FOLDER / path)
+    if any(map(os.path.lexists, places)):
+        return None
+    return next((each for each in places if each.resolve() in known), None)
 
 
 def _own(folder: Path) -> Iterator[Path]:

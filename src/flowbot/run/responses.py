@@ -10,10 +10,13 @@ import json
 import os
 from collections.abc import Iterable, Set
 from contextlib import suppress
+from glob import escape
 from pathlib import Path
 
 from flowbot.fields import UserError
 from flowbot.fields.files import lines, open_own, opened, read_text, write_all
+
+from .journal import NAME as JOURNAL
 
 NAME = "responses.txt"
 FOLDERS = "runs.jsonl"
@@ -68,7 +71,7 @@ def read_responses(run_dir: Path) -> frozenset[str] | None:
 
 
 def known_folders(cache_dir: Path) -> frozenset[Path]:
-    """The folders of the runs that used the store of that folder; some may be gone.
+    """The folders of the runs that used the store of that folder, but for those that were removed; others may have been moved.
 
     Raises:
         UserError: if the file cannot be read.
@@ -79,9 +82,29 @@ def known_folders(cache_dir: Path) -> frozenset[Path]:
     found: set[Path] = set()
     for line in read_text(path, limit=MOST_BYTES, links=False).splitlines():
         with suppress(ValueError):  # half a line
-            if isinstance(folder := json.loads(line), str):
-                found.add(Path(folder))
+            match json.loads(line):
+                case str(folder):
+                    found.add(Path(folder))
+                case {"gone": str(folder)}:
+                    found.discard(Path(folder))
+                case _:
+                    pass
     return frozenset(found)
+
+
+def asides(run_dir: Path) -> list[Path]:
+    """The folders of the runs that stood there before, and were moved aside by `--fresh`."""
+    found = run_dir.parent.glob(f"{escape(run_dir.name)}.[0-9]*")
+    return sorted(each for each in found if each.suffix[1:].isdigit() and os.path.lexists(each / JOURNAL))
+
+
+def forget(run_dir: Path, cache_dir: Path) -> None:
+    """From now on no run of that folder needs a response.
+
+    Raises:
+        UserError: if that cannot be written.
+    """
+    _tell({"gone": str(run_dir.resolve())}, cache_dir)
 
 
 def unused_by(folders: Iterable[Path], keys: Set[str]) -> set[str]:
@@ -98,7 +121,14 @@ def unused_by(folders: Iterable[Path], keys: Set[str]) -> set[str]:
 
 def _register(run_dir: Path, cache_dir: Path) -> None:
     folder = run_dir.resolve()
-    with suppress(OSError, UserError):
+    with suppress(UserError):
         if folder not in known_folders(cache_dir):
-            with open_own(cache_dir / FOLDERS, "a") as file:
-                write_all(file, b"\n" + json.dumps(str(folder)).encode() + b"\n")  # as in `note`
+            _tell(str(folder), cache_dir)
+
+
+def _tell(line: object, cache_dir: Path) -> None:
+    try:
+        with open_own(cache_dir / FOLDERS, "a") as file:
+            write_all(file, b"\n" + json.dumps(line).encode() + b"\n")  # as in `note`
+    except OSError as error:
+        raise UserError(str(cache_dir / FOLDERS), str(error.strerror), "a file that can be written") from None
