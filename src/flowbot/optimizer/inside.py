@@ -36,6 +36,13 @@ class Inside:
         """Whether a step is one that a program made."""
         return address in self._held
 
+    @property
+    def told(self) -> list[Step]:
+        """The calls, and each program behind those that it made: what they gave it gave."""
+        last = {each: max(self._place[inner] for inner in made) for each, made in self.inner.items()}
+        shown = [step for step in self.steps.values() if step.kind == PROGRAM or step.address not in self.inner]
+        return sorted(shown, key=lambda step: max(self._place[step.address], last.get(step.address, -1) + 0.5))
+
     def ends(self, address: str) -> list[str]:
         """The calls that what a step gave came from: the step itself, unless it made others."""
         if address not in self.inner:

@@ -21,12 +21,13 @@ from .parameters.hint import Hint
 from .parameters.mend import Mend
 from .parameters.rewrite import Rewrite
 from .parameters.rule import Rule
-from .parameters.settings import Settings, models, samples, tools, without
+from .parameters.settings import Settings, models, programs, samples, tools, values, without
 from .planner import Bandit
 from .pool import Pool, opening
 from .population import Candidate
 from .seams import Allocator, Context, Critic, Planner, Proposer
 from .structure.catalogue_changes import CatalogueChanges
+from .structure.fillings import Fillings
 from .structure.written_edits import WrittenEdits
 
 Proposers: TypeAlias = Sequence[Proposer[WorkflowProgram]]
@@ -39,13 +40,13 @@ def tuning() -> Proposers:
     blame = Blame()
     return [
         Demonstrations(), Rule(blame=blame), Rewrite(blame=blame), Hint(), Mend(), Settings(tools), Settings(samples), Settings(without),
-        Combine(),
+        Settings(values, steps=programs), Combine(),
     ]  # fmt: skip
 
 
 def default_proposers() -> Proposers:
     """New proposers of the default method: changes of the catalogue, edits that a large meta model writes, tuning, and other models."""
-    return [CatalogueChanges(), WrittenEdits(), *tuning(), Settings(models, late=True)]
+    return [CatalogueChanges(), Fillings(), WrittenEdits(), *tuning(), Settings(models, late=True)]
 
 
 @dataclass(frozen=True, slots=True)

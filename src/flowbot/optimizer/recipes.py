@@ -30,6 +30,7 @@ from .parameters.settings import Settings, models, without
 from .planner import Bandit
 from .pool_method import META_SHARE, PoolMethod, Proposers, tuning
 from .structure.catalogue_changes import CatalogueChanges
+from .structure.fillings import Fillings
 from .structure.written_edits import WrittenEdits
 from .textgrad.descent import Descent
 from .textgrad.proposer import TextGrad
@@ -79,7 +80,7 @@ def recipe(outer: str, inner: str) -> Method:
 
     def proposers() -> Proposers:
         late = [] if inner == "none" else [Settings(models, late=True)]
-        changes = [CatalogueChanges(asks=not by_chance), *([] if by_chance else [WrittenEdits()])]
+        changes = [CatalogueChanges(asks=not by_chance), Fillings(), *([] if by_chance else [WrittenEdits()])]
         return [*([] if outer == "none" else changes), *tuner.proposers(), *late]
 
     critic = BallotCritic if outer == "flowbot" else None

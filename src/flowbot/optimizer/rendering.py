@@ -31,7 +31,7 @@ from flowbot.workflow.parameters import ChoiceParameters, CodeParameters, LLMPar
 from flowbot.workflow.prompt import prompt_text
 from flowbot.workflow.workflow import Workflow
 
-from .inside import PROGRAM, Inside
+from .inside import Inside
 
 MOST = 600
 """Characters of one value where it does not share its room with others."""
@@ -143,10 +143,7 @@ def right_text(row: Row, metric: Metric) -> str:
 
 def run_text(row: Row, tokens: int = RUN_TOKENS) -> str:
     """The steps of one run, in order. Its values keep to so many tokens, which they share."""
-    inside = Inside(row.trace)
-    shown = list(
-        _shown_steps([each for each in row.trace.steps if each.kind == PROGRAM or each.address not in inside.inner])
-    )
+    shown = list(_shown_steps(Inside(row.trace).told))
     values = [value for step in shown if isinstance(step, Step) for value in shown_values(step)]
     most = fair_share([*row.trace.inputs.values(), *values], tokens)
     lines = (

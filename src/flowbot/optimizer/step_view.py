@@ -9,7 +9,18 @@ from flowbot.fields import Type
 from flowbot.program.places import pieces
 from flowbot.program.steps import described
 from flowbot.runtime.trace import Step
-from flowbot.workflow.nodes import BranchNode, CodeNode, LLMNode, MergeNode, Node, ToolNode, is_frozen, node_at, walk
+from flowbot.workflow.nodes import (
+    BranchNode,
+    CodeNode,
+    LLMNode,
+    MergeNode,
+    Node,
+    ProgramNode,
+    ToolNode,
+    is_frozen,
+    node_at,
+    walk,
+)
 from flowbot.workflow.parameters import LLMParameters, Parameters, ProgramParameters
 from flowbot.workflow.scope import Scope
 from flowbot.workflow.workflow import Workflow
@@ -54,12 +65,14 @@ class StepView:
 
     @property
     def how(self) -> str:
-        """How a merge joins what it reads, which tool is called; "" of other steps."""
+        """How a merge joins what it reads, which tool or program is called; "" of other steps."""
         match self.node:
             case MergeNode(how=how):
                 return how
             case ToolNode(tool=tool):
                 return tool
+            case ProgramNode(call=call):
+                return call
             case _:
                 return ""
 

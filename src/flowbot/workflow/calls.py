@@ -62,6 +62,8 @@ def _calls(
                 # Its own clients call what models they like: those of its source. Where it goes well, a call for each text.
                 texts = len(told.texts) if isinstance(told, ProgramParameters) else 0
                 calls += node.max_calls if most else min(node.max_calls, max(1, texts)) * weight(None)
+                for _, filling in fillings(workflow, f"{path}{name}"):
+                    calls += _calls(filling, filling.sketch, "", weight, most=most)
             case _:
                 calls += node.asks * weight(_model(told))
     return calls

@@ -21,13 +21,14 @@ from .computing import calculate, compute, program
 from .derive import derive
 from .escalation import escalate
 from .patterns import best, by_kind, each_item, refine, use_tools, vote
+from .programs import around_program
 from .reading import quote, route
 from .removal import remove
 from .steps import answer_only, call_tool, plan, review, rewrite, think
 
 PATTERNS: tuple[Pattern, ...] = (
     compute, derive, calculate, program, review, vote, think, answer_only, rewrite, plan, quote, call_tool, refine, best, each_item,
-    by_kind, route, use_tools, escalate, remove,
+    by_kind, route, use_tools, escalate, around_program, remove,
 )  # fmt: skip
 """The patterns that FlowBot comes with, in the order in which their changes are offered."""
 

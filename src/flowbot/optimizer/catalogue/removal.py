@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from flowbot.workflow.edits.basic import RemoveNode
 from flowbot.workflow.edits.edit import Edit
-from flowbot.workflow.nodes import BodyNode, BranchNode, LLMNode, MergeNode, Node, walk
+from flowbot.workflow.nodes import BodyNode, BranchNode, LLMNode, MergeNode, Node, ProgramNode, walk
 
 from .change import Change, Place
 
@@ -14,10 +14,11 @@ from .change import Change, Place
 def remove(place: Place) -> Iterator[Change]:
     """Leave a step out, where what it gives can be had from what it read (same type), or is an extra input of an LLM call.
 
-    A step whose model is pinned stays, and what holds one: it may stand between a model and what that must not see.
+    A step whose model is pinned stays, and what holds one: it may stand between a model and what that must not see. So does a
+    program: it is what the user has.
     """
     node, scope = place.node, place.scope
-    if len(scope.nodes) == 1 or _holds_pin(node):
+    if len(scope.nodes) == 1 or _holds_pin(node) or isinstance(node, ProgramNode):
         return
     bypass: dict[str, str] = {}
     extra: list[str] = []

@@ -2,24 +2,27 @@
 
 `tools`: each that the step may call left out once, each that it may not allowed once. `samples`: 3 or 5 where they are joined
 (self-consistency, Wang et al. 2023, arXiv 2203.11171). `without`: what it has taken from it again. `models`: another of the user's list, once
-the structure has settled; the measured runs decide by the one rule for cheaper and dearer (Chen et al. 2025: LLMSelector, arXiv 2502.14815).
+the structure has settled; `values`: what a program declares as tunable, nearest first, so that what is adopted is searched around; the measured runs decide by the one rule for cheaper and dearer (Chen et al. 2025: LLMSelector, arXiv 2502.14815).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
 from flowbot.optimizer.step_models import choosable
-from flowbot.optimizer.step_view import has_step
+from flowbot.optimizer.step_view import has_step, step_at, steps_of
+from flowbot.program.params import Value
+from flowbot.program.watching import Scalar
 from flowbot.run.events import Arm
 from flowbot.runtime.program import WorkflowProgram
+from flowbot.task.programs import named_program
 from flowbot.workflow.graph import split_reference
 from flowbot.workflow.nodes import MergeNode
-from flowbot.workflow.parameters import ChoiceParameters, LLMParameters
+from flowbot.workflow.parameters import ChoiceParameters, LLMParameters, ProgramParameters
 from flowbot.workflow.prompt import slots
 from flowbot.workflow.scope import Scope
 
@@ -28,7 +31,7 @@ from .step_change import option, prompt_tokens, proposal, said, told_steps
 NUMBERS = (3, 5)
 WARM = 0.7
 """Temperature of samples where the step has none, at which they differ."""
-Told: TypeAlias = LLMParameters | ChoiceParameters
+Told: TypeAlias = LLMParameters | ChoiceParameters | ProgramParameters
 
 
 class Setting(NamedTuple):
@@ -53,12 +56,14 @@ class Settings:
 
     Args:
         kinds: of a step that may be tuned, given its program, path and parameters.
+        steps: which have them, with their parameters.
         late: whether they are for when the structure has settled, and of the incumbent alone: on another parent a change would be
             compared with what has several others.
     """
 
     kinds: Callable[[Context[WorkflowProgram], WorkflowProgram, str, Told], Iterator[Kind]]
     late: bool = False
+    steps: Callable[[WorkflowProgram], Iterable[tuple[str, Told]]] = told_steps
 
     def options(self, parent: Candidate[WorkflowProgram], context: Context[WorkflowProgram]) -> Sequence[Option]:
         """One for every kind and step, unless all that it leads to was tried already."""
@@ -66,7 +71,7 @@ class Settings:
         if self.late and parent is not context.population.incumbent:
             return found
         known = {each.program.hash for each in context.population.members}
-        for path, told in told_steps(program):
+        for path, told in self.steps(program):
             for kind, title, settings in self._fitting(context, program, path, told):
                 changed = [program.with_slot(path, each.told) for each in settings]
                 if self.late or any(each.hash not in known for each in changed):
@@ -81,7 +86,7 @@ class Settings:
     ) -> Sequence[Proposal[WorkflowProgram]]:
         """The setting of this draw."""
         program, arm = parent.program, focus.option.arm
-        kinds = self._fitting(context, program, arm.place, dict(told_steps(program))[arm.place])
+        kinds = self._fitting(context, program, arm.place, dict(self.steps(program))[arm.place])
         title, edit, told = next(each.settings for each in kinds if each.kind == arm.kind)[focus.draw]
         return [proposal(program, arm.place, told, "", edit, title=title, source="prior")]
 
@@ -149,6 +154,8 @@ def without(context: Context[WorkflowProgram], program: WorkflowProgram, path: s
 
 def models(context: Context[WorkflowProgram], program: WorkflowProgram, path: str, told: Told) -> Iterator[Kind]:
     """The models before the step's own, and those after it, each draw the next dearer one."""
+    if isinstance(told, ProgramParameters):
+        return
     allowed = context.models
     both = {"cheaper model": allowed.cheaper(told.model), "stronger model": allowed.stronger(told.model)}
     for kind, names in both.items() if path in dict(choosable(program.workflow)) else ():
@@ -162,6 +169,49 @@ def models(context: Context[WorkflowProgram], program: WorkflowProgram, path: st
         ]
         if made:
             yield Kind(kind, f"give step `{path}` a {kind}", made)
+
+
+def programs(program: WorkflowProgram) -> Iterator[tuple[str, ProgramParameters]]:
+    """The programs that may be tuned, in the order of the sketch."""
+    for step in steps_of(program.workflow):
+        if isinstance(told := step.told, ProgramParameters) and not step.frozen:
+            yield step.path, told
+
+
+def values(context: Context[WorkflowProgram], program: WorkflowProgram, path: str, told: Told) -> Iterator[Kind]:
+    """Other numbers, choices and switches of a program, each for itself."""
+    assert isinstance(told, ProgramParameters)
+    known = {each.name: each for each in context.task.programs}
+    named = named_program(step_at(program.workflow, path).how, known)
+    for value in (each for each in (named.tunable if named else ()) if isinstance(each, Value)):
+        now = told.values.get(value.name, value.default)
+        made = [
+            Setting(
+                f"let `{value.name}` of `{path}` be {other}",
+                f"{value.name} {other} in place of {now}",
+                told.model_copy(update={"values": {**told.values, value.name: other}}),
+            )
+            for other in others(value, now)
+        ]
+        if made:
+            yield Kind(f"value {value.name}", f"let `{value.name}` of `{path}` be another", made)
+
+
+def others(value: Value, now: Scalar) -> list[Scalar]:
+    """What a value may be besides: of choices those beside it first; of a range half the way to either end, then the ends."""
+    if value.choices:
+        at = value.choices.index(now) if now in value.choices else 0
+        ranked = sorted(range(len(value.choices)), key=lambda place: abs(place - at))
+        return [value.choices[place] for place in ranked if value.choices[place] != now]
+    if value.low is None or value.high is None or isinstance(now, bool | str):
+        return []
+    points = [(value.low + now) / 2, (now + value.high) / 2, value.low, value.high]
+    whole = isinstance(value.default, int)
+    return [
+        each
+        for each in dict.fromkeys(round(point) if whole else float(f"{point:.3g}") for point in points)
+        if each != now and not value.fault(each)
+    ]
 
 
 def _joined(program: WorkflowProgram, path: str) -> bool:
@@ -183,7 +233,7 @@ def _bare(told: Told, first: str) -> Iterator[tuple[str, Told]]:
 
     before, _, last = said(told).rpartition("\n")
     ruled = before.strip() and last.strip() and last.strip() not in first
-    if isinstance(told, ChoiceParameters):
+    if not isinstance(told, LLMParameters):
         if ruled:
             yield "rule", less(instruction=before.rstrip())
         return
