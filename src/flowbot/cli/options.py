@@ -141,6 +141,8 @@ class Calls:
     """US dollars."""
     max_seconds: Annotated[float | None, Parameter(group=CEILINGS)] = None
     """Seconds; the run then pauses, and the same command goes on."""
+    max_reply_tokens: Annotated[int | None, Parameter(group=CEILINGS, converter=whole)] = None
+    """What a call of your own program that names no limit reserves for its reply; the model's context, 128,000 at most, otherwise."""
     cache_dir: CacheDir = None
     dry_run: Annotated[bool, Parameter(group=OUTPUT, negative=(), show_default=False)] = False
     """Say what would be done and what it would take; call no model."""
@@ -166,6 +168,7 @@ class Calls:
             "concurrency",
             "requests_per_minute",
             "tokens_per_minute",
+            "max_reply_tokens",
         ):
             require_above_0(getattr(self, name), f"--{name.replace('_', '-')}")
         return Budget(calls=self.max_calls, tokens=self.max_tokens, usd=self.max_usd, seconds=self.max_seconds)
@@ -185,6 +188,7 @@ class Calls:
             "price": self.prices(),
             "sandbox": self.sandbox,
             "executor": self.executor,
+            "max_reply_tokens": self.max_reply_tokens,
             "stop": stop,
         }
 

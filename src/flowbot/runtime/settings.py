@@ -48,6 +48,8 @@ class WorkbenchSettings(CallSettings, total=False):
             together, and a run's own count within them.
         price: USD per million input and output tokens, where a model's price is not known: one pair, or by model string.
         executor: where metrics and tools that are plain functions run: `loop`, in this process, or `processes`.
+        max_reply_tokens: what a call of a program of the user's own that names no limit reserves under a ceiling for its reply; the
+            model's context, 128,000 at most, when None.
         stop: when set, no new call is sent, and those in flight have 10 s to finish: `optimize` then returns a paused result,
             `evaluate` raises `Paused`. That of a workbench pauses all of its runs.
     """
@@ -55,6 +57,7 @@ class WorkbenchSettings(CallSettings, total=False):
     budget: Budget | None
     price: Price | None
     executor: ExecutorName
+    max_reply_tokens: int | None
     stop: StopSignal | None
 
 
@@ -72,6 +75,10 @@ CHECKS: Checks = {
     ),
     "cache_dir": FOLDER,
     "executor": choice(get_args(ExecutorName)),
+    "max_reply_tokens": (
+        lambda value: isinstance(value, int) and not isinstance(value, bool) and value > 0,
+        "a whole number above 0",
+    ),
     "sandbox": choice(get_args(SandboxName)),
 }
 

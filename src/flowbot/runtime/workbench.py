@@ -77,6 +77,7 @@ class Workbench:
         self.sandbox = ChosenSandbox(settings.get("sandbox"))
         self.executor: Executor = open_executor(settings.get("executor") or "loop")
         self._pace = settings.get("pace")
+        self._max_reply = settings.get("max_reply_tokens")
         self._stored = stored
         self._connections: Connections | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -199,6 +200,7 @@ class Workbench:
                 live=live,
                 programs={each.name: each for each in programs},
                 price=price or self.price,
+                max_reply=self._max_reply,
             )
             stack.push_async_callback(engine.close)
             yield engine
@@ -341,7 +343,7 @@ async def on_workbench(
         yield own
 
 
-_OF_ALL = ("cache_dir", "pace", "sandbox", "executor")
+_OF_ALL = ("cache_dir", "pace", "sandbox", "executor", "max_reply_tokens")
 """Settings of a workbench that its runs have none of their own of."""
 
 
