@@ -7,7 +7,7 @@
     flow = fb.load("found.flow.yaml", lm="openai/gpt-4.1-mini")
     flow(question="...")
 
-What the command line does has a function of the same name: `fb.init`, `fb.check`, `fb.show`, `fb.diff`, `fb.compare`, `fb.bench`,
+What the command line does has a function of the same name: `fb.init`, `fb.check`, `fb.lift`, `fb.show`, `fb.diff`, `fb.compare`, `fb.bench`,
 `fb.starts`, `fb.models`, `fb.runs` and `fb.cache` give values to go on with.
 
 `fb.optimize` and `fb.evaluate` also work inside a running event loop, as in Jupyter; async code awaits
@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from .run.result import RunResult
     from .runtime.cache import cache
     from .runtime.flow import Flow
+    from .runtime.lift.lift import Lifted, lift, lift_async
     from .runtime.model_proxy import ModelProxy
     from .runtime.models import models
     from .runtime.starts import starts
@@ -102,6 +103,7 @@ _HOME = {
     "show": "report.show",
     "starts": "runtime.starts",
     "Flow": "runtime.flow",
+    **dict.fromkeys(("Lifted", "lift", "lift_async"), "runtime.lift.lift"),
     "ModelProxy": "runtime.model_proxy",
     "load": "run.load",
     "Trace": "runtime.trace",
@@ -144,6 +146,7 @@ __all__ = [
     "FlowBotError",
     "InfrastructureError",
     "Judge",
+    "Lifted",
     "Metric",
     "ModelError",
     "ModelProxy",
@@ -174,6 +177,8 @@ __all__ = [
     "evaluate",
     "evaluate_async",
     "init",
+    "lift",
+    "lift_async",
     "load",
     "models",
     "optimize",

@@ -192,6 +192,26 @@ async def test_one_request_more_or_less_and_it_is_not_taken() -> None:
             assert await require_same(made.workflow, made.tools, spoiled) == 2
 
 
+async def test_a_request_that_only_the_program_makes_defeats_the_workflow() -> None:
+    runs = run(rag)
+    made = draft(runs, TEXT, ["answer"])
+    recorder = Recorder()
+    recorder.ask("extra", "Something else.")
+    with pytest.raises(Defeat, match="extra is not asked by the workflow as often"):
+        await require_same(
+            made.workflow, made.tools, [Ran(runs[0].inputs, runs[0].outputs, (*runs[0].calls, *recorder.calls))]
+        )
+    with pytest.raises(Defeat, match="output answer"):
+        await require_same(made.workflow, made.tools, [Ran(runs[0].inputs, {"answer": "other"}, runs[0].calls)])
+
+
+async def test_a_step_without_a_token_limit_gets_one_that_holds_all_replies_and_says_so() -> None:
+    made = await lifted(rag)
+    plan: Any = made.workflow.parameter("plan")
+    assert plan.max_tokens == 512
+    assert made.notes == ("plan (app.py:plan) names no token limit; its step has one of 512",)
+
+
 async def test_one_example_tells_nothing() -> None:
     with pytest.raises(Defeat, match="ended well on 1 of the examples"):
         draft(run(rag)[:1], TEXT, ["answer"])

@@ -22,6 +22,7 @@ from .env_file import env_file
 from .eval import evaluate_flow
 from .export import export
 from .init import init
+from .lift import lift
 from .misuse import misuse
 from .models import models
 from .optimize import optimize
@@ -79,6 +80,7 @@ for _order, (_verb, _name) in enumerate(
         (runs, "runs"),
         (view, "view"),
         (export, "export"),
+        (lift, "lift"),
         (bench, "bench"),
         (starts, "starts"),
         (models, "models"),

@@ -9,11 +9,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from flowbot.fields import ModelError, Usage, canonical_json
-from flowbot.lm.client import Identity, Patience, Reply, Request
+from flowbot.lm.client import Identity, Message, Patience, Reply, Request
 from flowbot.lm.lm import LM
 from flowbot.lm.session import Session
 from flowbot.runtime.engine import Engine
-from flowbot.runtime.node_calls import DEFAULT_MAX_TOKENS
 from flowbot.store import Store
 from flowbot.task import Tool
 from flowbot.workflow.parameters import LLMParameters
@@ -76,16 +75,13 @@ async def _require_same(workflow: Workflow, tools: Mapping[str, Tool], run: Ran)
     return client.calls
 
 
-def request_of(call: CallMade) -> str:
-    """A recorded request as a text that an equal one has as well."""
-    settings = call.settings or {}
-    return _told(
-        [[each.role, each.content] for each in call.messages], settings.get("temperature"), settings.get("max_tokens")
-    )
+def _told(messages: Sequence[Message], temperature: float | None) -> str:
+    """A request, but for its token limit, as a text that an equal one has as well."""
+    return json.dumps([[[each.role, each.content] for each in messages], float(temperature or 0)], ensure_ascii=False)
 
 
-def _told(messages: list[list[str]], temperature: float | None, max_tokens: int | None) -> str:
-    return json.dumps([messages, float(temperature or 0), max_tokens or DEFAULT_MAX_TOKENS], ensure_ascii=False)
+def _key(call: CallMade) -> str:
+    return _told(call.messages, (call.settings or {}).get("temperature"))
 
 
 class _Recorded:
@@ -101,20 +97,21 @@ class _Recorded:
         self._waiting: dict[str, list[CallMade]] = {}
         for call in run.calls:
             if call.kind == "model":
-                self._waiting.setdefault(request_of(call), []).append(call)
+                self._waiting.setdefault(_key(call), []).append(call)
         self._answered: Counter[str] = Counter()
 
     async def complete(self, request: Request, patience: Patience | None = None) -> Reply:
         """The reply to the next of the equal requests; equal ones at temperature 0 have one."""
-        key = _told([[each.role, each.content] for each in request.messages], request.temperature, request.max_tokens)
-        found = self._waiting.get(key, [])
+        key = _told(request.messages, request.temperature)
         number = self._answered[key]
-        if request.schema is not None or not found or number >= len(found):
+        found = self._waiting.get(key, [])[number : number + 1]
+        limit = (found[0].settings or {}).get("max_tokens") if found else None
+        if request.schema is not None or not found or limit not in (None, request.max_tokens):
             self.missed = self.missed or f"a request of the workflow ({request.messages[-1].content[:60]!r})"
             raise ModelError("this request was not recorded")
         self._answered[key] += 1
         self.calls += 1
-        return Reply(found[number].gave, "stop", Usage(), 0.0)
+        return Reply(found[0].gave, "stop", Usage(), 0.0)
 
     async def close(self) -> None:
         """Nothing is open."""
@@ -123,7 +120,7 @@ class _Recorded:
         """Whether it was not asked for."""
         if call.kind != "model":
             return False
-        key, drawn = request_of(call), bool((call.settings or {}).get("temperature"))
+        key, drawn = _key(call), bool((call.settings or {}).get("temperature"))
         return self._answered[key] < (len(self._waiting[key]) if drawn else 1)
 
 

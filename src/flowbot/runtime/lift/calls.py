@@ -28,6 +28,7 @@ class CallMade:
         settings: what else its request says, by name.
         given: a function's arguments.
         call: the function.
+        took: tokens of a model's reply.
     """
 
     site: str
@@ -39,6 +40,7 @@ class CallMade:
     settings: Mapping[str, Any] | None = None
     given: Mapping[str, Any] | None = None
     call: Callable[..., Any] | None = None
+    took: int = 0
 
 
 @dataclass(frozen=True, slots=True)

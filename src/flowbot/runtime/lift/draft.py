@@ -20,10 +20,11 @@ FEWEST = 2
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A drafted workflow, and the functions that are its tools by name."""
+    """A drafted workflow, the functions that are its tools by name, and what is not quite as in the program."""
 
     workflow: Workflow
     tools: Mapping[str, Tool]
+    notes: tuple[str, ...] = ()
 
 
 def draft(runs: Sequence[Ran], inputs: Mapping[str, str], outputs: Sequence[str]) -> Draft:
@@ -60,7 +61,7 @@ def draft(runs: Sequence[Ran], inputs: Mapping[str, str], outputs: Sequence[str]
     tools = {name: tool.signature for name, tool in body.tools.items()}
     for defect in check(workflow, tools=tools, allow_writes=True):
         raise Defeat(defect.where, f"is no sound workflow: {defect.what}", defect.mend)
-    return Draft(workflow, body.tools)
+    return Draft(workflow, body.tools, tuple(body.notes))
 
 
 def _references(nodes: Mapping[str, Any]) -> Iterator[str]:

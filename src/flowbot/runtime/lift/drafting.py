@@ -9,6 +9,7 @@ from typing import Any
 
 from flowbot.fields import Type, UserError, canonical_json
 from flowbot.runtime.adapter import show_value
+from flowbot.runtime.node_calls import DEFAULT_MAX_TOKENS
 from flowbot.task import Tool
 from flowbot.task.tools import tool_of
 from flowbot.workflow.prompt import Part, Ref
@@ -20,6 +21,8 @@ JOIN = "def run(items):\n    return {{'text': {between!r}.join(items)}}"
 _SAID = ("model", "temperature", "max_tokens")
 """What a node's parameters say of a request, besides its messages."""
 _WHOLE = "make the function that makes it a step (@fb.step), or hand on what a step gave as it is"
+LONGER = 4
+"""How many times the longest reply a step may write, where the program names no limit."""
 Rows = Sequence[CallMade]
 
 
@@ -33,6 +36,7 @@ class Body:
         prefix: of the paths of its nodes.
         parameters: of all nodes, by path.
         tools: of all nodes, by name.
+        notes: what is not quite as in the program.
         used: names that are taken.
     """
 
@@ -41,13 +45,14 @@ class Body:
     prefix: str = ""
     parameters: dict[str, Any] = field(default_factory=dict[str, Any])
     tools: dict[str, Tool] = field(default_factory=dict[str, Tool])
+    notes: list[str] = field(default_factory=list[str])
     used: set[str] = field(default_factory=set[str])
     nodes: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def within(self, known: Known, types: Mapping[str, str], prefix: str, names: Sequence[str] = ()) -> Body:
         """A body in it."""
         used = {*self.used, *names, *(each.partition(".")[0] for each in known)}
-        return Body(known, dict(types), prefix, {}, {}, used)
+        return Body(known, dict(types), prefix, {}, {}, [], used)
 
     def free(self, name: str) -> str:
         """A name like this one that no node has."""
@@ -83,7 +88,10 @@ class Body:
         for reference in read:
             inputs[_input_name(reference, inputs)] = reference
         names = {reference: key for key, reference in inputs.items()}
-        settings = first.settings or {}
+        settings = {**(first.settings or {})}
+        if settings.get("max_tokens") is None:
+            settings["max_tokens"] = limit = max(DEFAULT_MAX_TOKENS, *(LONGER * row.took for row in rows))
+            self.notes.append(f"{first.name} ({first.where}) names no token limit; its step has one of {limit}")
         self.nodes[name] = {"kind": "llm", "in": inputs, "out": {"text": "str"}}
         self.parameters[f"{self.prefix}{name}"] = {
             "messages": [
@@ -97,7 +105,10 @@ class Body:
     def add_tool(self, rows: Rows) -> None:
         """A `tool` node."""
         first = rows[0]
-        assert first.call is not None
+        if first.call is None:
+            raise Defeat(
+                first, "is no function of a module, which a task file could name as a tool", "one at the top of a file"
+            )
         try:
             tool = tool_of(inspect.unwrap(first.call), name=first.name)
         except UserError as error:

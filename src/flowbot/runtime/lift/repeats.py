@@ -136,6 +136,7 @@ def _put(outer: Body, name: str, body: Body, node: dict[str, Any]) -> str:
         f"{outer.prefix}{free}/{path.rpartition('/')[2]}": told for path, told in body.parameters.items()
     }
     outer.tools |= body.tools
+    outer.notes += body.notes
     return free
 
 
