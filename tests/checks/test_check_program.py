@@ -176,15 +176,15 @@ def test_a_text_that_an_earlier_run_has_read_is_kept_by_somebody() -> None:
 
 
 def test_a_run_that_a_made_up_reply_ended_blames_no_text() -> None:
-    failed = run("Else.", read=False, error="ValueError: no number", where="app.py:9")
+    failed = run("Else.", read=False, error="app.py:9: ValueError: no number")
     assert told(failed.model_copy(update={"marked": False}), failed) == []
     (remark,) = warnings(Observed(texts=(TEXT,), runs=(failed,)), program="p")[:1]
-    assert "ends with ValueError: no number at app.py:9" in remark.what
+    assert "ends with app.py:9: ValueError: no number" in remark.what
 
 
 def test_a_program_that_fails_before_it_asks_or_asks_nobody_or_too_much_is_said() -> None:
-    failed = run("", marked=False, read=False, error="KeyError: 'x'", where="app.py:3")
-    assert told(failed) == ["raises KeyError: 'x' on train:1 before it asks a model"]
+    failed = run("", marked=False, read=False, error="app.py:3: KeyError: 'x'")
+    assert told(failed) == ["raises app.py:3: KeyError: 'x' on train:1 before it asks a model"]
     assert "makes no model call that the tap sees" in told(run("", marked=False))[0]
     many = run(marked=False).model_copy(update={"asked": (asked("a"),) * 3})
     assert "made 3 model calls on train:1, more than max_calls: 2" in told(many, max_calls=2)[0]

@@ -33,7 +33,7 @@ from flowbot.workflow.workflow import Workflow
 
 from .findings import Findings
 from .models import Asking, ask_models, judge_task, too_long
-from .program.check import check_program, named_program
+from .program.check import check_program, program_place
 from .task import every_row, look_at, open_tools, read_task, score_task
 
 
@@ -87,7 +87,7 @@ def check(
     Raises:
         UserError: if there is no such file.
     """
-    program = None if isinstance(file, RunResult) else named_program(str(file))
+    program = None if isinstance(file, RunResult) else program_place(str(file))
     given = program[0] if program else file.run_dir if isinstance(file, RunResult) else Path(file)
     path = given
     if (given / "task.yaml").is_file():

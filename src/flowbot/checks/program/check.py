@@ -19,7 +19,9 @@ from flowbot.checks.task import every_row
 from flowbot.fields.words import count, listed
 from flowbot.lm.providers import providers
 from flowbot.task.modules import reference
+from flowbot.task.programs import named_program
 from flowbot.task.quality import Remark
+from flowbot.workflow.nodes import ProgramNode
 
 from .observed import Observed
 from .process import Job, Trial
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from flowbot.task import Example, Task
     from flowbot.task.defects import ReadTask
 
+MAX_CALLS: int = ProgramNode.model_fields["max_calls"].default
 TRIALS = 3
 """Examples that it is run on."""
 _SECONDS = 150.0
@@ -38,7 +41,7 @@ _SEEDS = ("1", "2")
 """Orders of sets: `PYTHONHASHSEED`."""
 
 
-def named_program(text: str) -> tuple[Path, str] | None:
+def program_place(text: str) -> tuple[Path, str] | None:
     """File and name of a program, `FILE.py:NAME`; None where it is the path of something else.
 
     Raises:
@@ -48,13 +51,7 @@ def named_program(text: str) -> tuple[Path, str] | None:
 
 
 async def check_program(
-    file: Path,
-    name: str,
-    read: ReadTask | None,
-    findings: Findings,
-    *,
-    max_calls: int | None = None,
-    writes: bool = False,
+    file: Path, name: str, read: ReadTask | None, findings: Findings, *, max_calls: int = MAX_CALLS
 ) -> None:
     """Run a program twice on made-up replies, in processes of their own, and say what is wrong with it.
 
@@ -63,11 +60,12 @@ async def check_program(
         read: the task that it is for; without one it is only imported.
         findings: grows.
         max_calls: model calls that it may make at most.
-        writes: whether the task says that it writes; then it is not run.
     """
     program = f"{file.name}:{name}"
-    rows = [] if read is None or read.task is None or writes else every_row(read)[:TRIALS]
     task = None if read is None else read.task
+    said = None if task is None else named_program(program, {each.name: each for each in task.programs})
+    writes = said is not None and said.effects == "writes"
+    rows = [] if read is None or read.task is None or writes else every_row(read)[:TRIALS]
     trials = tuple(Trial(example=row.place, inputs=dict(row.inputs), replies=replies(row)) for row in rows)
     with tempfile.TemporaryDirectory(prefix="flowbot-") as spare:
         job = Job(file=file, name=name, trials=trials, spare=(Path(spare),))

@@ -47,8 +47,7 @@ class Run(Closed):
         asked: its requests, in order.
         texts, values: names of those that were read.
         touched: what it did past the tap.
-        error: what it raised, "" where it ended.
-        where: `FILE:LINE` of that.
+        error: what it raised, with its place; "" where it ended.
     """
 
     example: str
@@ -58,7 +57,6 @@ class Run(Closed):
     values: tuple[str, ...] = ()
     touched: tuple[Touched, ...] = ()
     error: str = ""
-    where: str = ""
 
 
 class Declared(Closed):

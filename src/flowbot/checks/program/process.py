@@ -6,27 +6,23 @@ import asyncio
 import inspect
 import os
 import sys
-from collections.abc import Callable, Mapping
-from contextvars import copy_context
+from collections.abc import Mapping
 from pathlib import Path
-from traceback import walk_tb
 from typing import Any
 
-from flowbot.fields import UserError
-from flowbot.fields.bounds import raised
+from flowbot.fields import FlowBotError, UserError
 from flowbot.fields.foreign import Closed
 from flowbot.lm.providers import providers
 from flowbot.lm.session import Session
-from flowbot.lm.tap import Exchange, Models, Tap, install, tapping
-from flowbot.lm.tap.asked import Answer
-from flowbot.lm.tap.asked import Asked as Request
 from flowbot.program.params import Param, Value
-from flowbot.program.reach import tunable
-from flowbot.program.stopping import Stop
-from flowbot.program.watching import MISSING, Named, Scalar, StepInfo, current, watcher
+from flowbot.runtime.traced.one_run import Bounds
+from flowbot.runtime.traced.recorded import Recorded
+from flowbot.runtime.traced.run import ProgramRuns, Ran
 from flowbot.store import Store
 from flowbot.task.modules import Modules
+from flowbot.task.programs import UserProgram, program_of
 from flowbot.testing.made_up import made_up
+from flowbot.workflow.parameters import ProgramParameters
 
 from .observed import Asked, Declared, Observed, Run, marks
 from .watched import Watched
@@ -66,73 +62,27 @@ class Job(Closed):
     spare: tuple[Path, ...] = ()
 
 
-class _Step:
-    """A call of a step, as far as its name goes."""
-
-    stored: Any = MISSING
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-
-    async def known(self) -> Any:
-        """Nothing is."""
-        return MISSING
-
-    def done(self, result: object) -> None:
-        """It returned."""
-
-    def failed(self, error: BaseException) -> None:
-        """It raised."""
-
-
-class _Watch:
-    """Puts marks around texts, and notes what is read."""
-
-    def __init__(self, *, marked: bool) -> None:
-        self.marked = marked
-        self.texts: dict[str, None] = {}
-        self.values: dict[str, None] = {}
-
-    def text(self, param: Named) -> str:
-        """The default, between marks."""
-        self.texts[param.name] = None
-        before, behind = marks(param.name) if self.marked else ("", "")
-        return f"{before}{param.default}{behind}"
-
-    def value(self, param: Named) -> Scalar:
-        """The default."""
-        self.values[param.name] = None
-        return param.default
-
-    def enter(self, step: StepInfo, arguments: Mapping[str, object]) -> _Step:
-        """A step within the one that runs."""
-        outer = current.get()
-        return _Step(f"{outer.path}/{step.name}" if isinstance(outer, _Step) else step.name)
-
-    async def slot(self, name: str, values: Mapping[str, object]) -> Any:
-        """What it is handed."""
-        return next(iter(values.values()))
-
-
 async def observe(job: Job, watched: Watched) -> Observed:
     """Run a program on every trial, as it is and with its texts marked."""
     try:
-        program = Modules(run=True).load(job.file, job.name, str(job.file))
+        call = Modules(run=True).load(job.file, job.name, str(job.file))
+        program = program_of(call, name=job.name, timeout=_SECONDS, identity=job.name)
         declared = _declared(program, job.file.parent)
     except (UserError, ValueError) as error:
         return Observed(fault=str(error))
+    marked = {each.name: str(each.default).join(marks(each.name)) for each in declared if isinstance(each, Param)}
     runs: list[Run] = []
     for trial in job.trials:
-        for marked in (False, True):
+        for texts in ({}, marked) if marked else ({},):
             tries: list[Run] = []
             for reply in trial.replies:
-                tries.append(await _run(program, trial, reply, marked=marked, watched=watched, folder=job.file.parent))
+                tries.append(await _run(program, trial, reply, texts, watched))
                 if not tries[-1].error:
                     break
             ended = tries[-1] if not tries[-1].error else tries[0]
-            every = [each for run in tries for each in run.asked] if marked else ended.asked
+            every = [each for run in tries for each in run.asked] if texts else ended.asked
             runs.append(ended.model_copy(update={"asked": tuple(every)}))
-    takes = inspect.signature(program).parameters.values()
+    takes = inspect.signature(call).parameters.values()
     told = [Declared(name=each.name, default=each.default, where=_short(each.where)) for each in declared]
     texts = {each.name for each in declared if isinstance(each, Param)}
     return Observed(
@@ -148,9 +98,9 @@ async def observe(job: Job, watched: Watched) -> Observed:
     )
 
 
-def _declared(program: Callable[..., Any], folder: Path) -> list[Param | Value]:
+def _declared(program: UserProgram, folder: Path) -> list[Param | Value]:
     """What the program's code leads to, and what else its files declare, such as a text that is read at import alone."""
-    found = {each.name: each for each in tunable(program)}
+    found = {each.name: each for each in program.tunable}
     for module in list(sys.modules.values()):
         file: object = getattr(module, "__file__", None)
         if isinstance(file, str) and Path(file).is_relative_to(folder) and "site-packages" not in file:
@@ -159,70 +109,40 @@ def _declared(program: Callable[..., Any], folder: Path) -> list[Param | Value]:
     return list(found.values())
 
 
-async def _run(
-    program: Callable[..., Any], trial: Trial, reply: str, *, marked: bool, watched: Watched, folder: Path
-) -> Run:
-    store, watch, asked = Store.memory(), _Watch(marked=marked), list[Asked]()
-    models = Models(Session(store=store, lasting=False))
-
-    def answer(request: Request) -> Answer:
-        return made_up(request, reply)
-
-    def heard(exchange: Exchange) -> None:
-        asked.append(Asked(scope=exchange.scope, model=exchange.model, body=dict(exchange.body)))
-
-    tap = Tap(models, scope=_scope, heard=heard, max_calls=MOST_CALLS, answer=answer)
-    error, place = "", ""
+async def _run(program: UserProgram, trial: Trial, reply: str, texts: Mapping[str, str], watched: Watched) -> Run:
+    store = Store.memory()
+    runs = ProgramRuns({}, Session(store=store, lasting=False))
+    bounds = Bounds(max_calls=MOST_CALLS, answer=lambda asked: made_up(asked, reply))
     watched.touched.clear()
     watched.on = True
     try:
-        async with asyncio.timeout(_SECONDS):
-            await _call(program, trial.inputs, watch, tap)
-    except TimeoutError:
-        error = f"no end within {_SECONDS:g} s"
-    except (Exception, Stop, SystemExit) as caught:
-        cause = caught.cause if isinstance(caught, Stop) else caught
-        error, place = raised(cause).splitlines()[0], _line(caught, folder)
+        told = ProgramParameters.model_construct(texts=dict(texts), values={}, slots={})
+        ran = await runs.once(program, trial.inputs, told, bounds)
+    except (FlowBotError, asyncio.CancelledError) as error:
+        ran = Ran(None, f"program {program.name}: {error}")
     finally:
         watched.on = False
-        tap.close()
-        await models.close()
+        await runs.close()
         await store.close()
+    by_id = {each.id: each for each in ran.events}
+    asked = (
+        Asked(scope=_scope(each, by_id), model=each.exchange.model, body=dict(each.exchange.body))
+        for each in ran.events
+        if each.exchange is not None
+    )
     return Run(
-        example=trial.example, marked=marked, asked=tuple(asked), texts=tuple(watch.texts), values=tuple(watch.values),
-        touched=tuple(watched.touched), error=error, where=place,
+        example=trial.example, marked=bool(texts), asked=tuple(asked), texts=tuple(ran.texts), values=tuple(ran.values),
+        touched=tuple(watched.touched), error=ran.error.removeprefix(f"program {program.name}: "),
     )  # fmt: skip
 
 
-async def _call(program: Callable[..., Any], inputs: Mapping[str, Any], watch: _Watch, tap: Tap) -> None:
-    """In a thread of its own, with a loop of its own where it is async: a client that blocks does not wait for itself."""
-
-    def work() -> None:
-        watcher.set(watch)
-        tapping.set(tap)
-        made = program(**inputs)
-        if inspect.isawaitable(made):
-            asyncio.run(_awaited(made))
-
-    await asyncio.to_thread(copy_context().run, work)
-
-
-def _scope() -> str:
-    inner = current.get()
-    return inner.path if isinstance(inner, _Step) else ""
-
-
-async def _awaited(made: Any) -> None:
-    _ = await made
-
-
-def _line(error: BaseException, folder: Path) -> str:
-    lines = [
-        f"{Path(frame.f_code.co_filename).name}:{line}"
-        for frame, line in walk_tb(error.__traceback__)
-        if Path(frame.f_code.co_filename).is_relative_to(folder)
-    ]
-    return lines[-1] if lines else ""
+def _scope(event: Recorded, by_id: Mapping[str, Recorded]) -> str:
+    """The names of the steps around a call."""
+    names: list[str] = []
+    while event.parent is not None and (outer := by_id.get(event.parent)) is not None:
+        names.insert(0, outer.name)
+        event = outer
+    return "/".join(names)
 
 
 def _short(where: str) -> str:
@@ -237,7 +157,6 @@ def main() -> None:
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(nowhere, stream)
-    install()
     hosts = {
         row.base_url.split("/")[2].partition(":")[0] for row in providers().values() if row.base_url.startswith("https")
     }

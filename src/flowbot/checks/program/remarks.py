@@ -118,7 +118,7 @@ def _text(text: Declared, runs: Sequence[Run]) -> Iterator[Remark]:
 def _unseen(text: Declared, runs: Sequence[Run]) -> Remark:
     failed = next((run for run in runs if run.error), None)
     if failed is not None and all(run.error for run in runs):
-        what = f"text {text.name} was not reached: on a made-up reply the program ends with {cut(failed.error, 100)} at {failed.where}"
+        what = f"text {text.name} was not reached: on a made-up reply the program ends with {cut(failed.error, 100)}"
         return Remark(text.where, what, "nothing, if real replies lead there")
     what = f"text {text.name} is not read on {_on(runs)}"
     return Remark(text.where, what, "use it, or leave it out, if nothing leads there")
@@ -129,7 +129,7 @@ def _errors(runs: Sequence[Run], program: str) -> Iterator[Remark]:
     plain = [run for run in runs if not run.marked]
     for run in plain[:1] if all(run.error and not run.asked for run in plain) else ():
         what = f"raises {cut(run.error, 200)} on {run.example} before it asks a model"
-        yield Remark(run.where or program, what, "mend it, or the row")
+        yield Remark(program, what, "mend it, or the row")
 
 
 def _past_the_tap(seen: Observed, program: str) -> Iterator[Remark]:

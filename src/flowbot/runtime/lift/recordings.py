@@ -53,7 +53,7 @@ def _place(event: Recorded) -> tuple[str, str]:
     """What tells the place in the code from others, and how a person is told of it."""
     if not event.sites.of:
         return "", "program"
-    site = event.sites.of[0]
+    site = event.sites.of[-1]  # a helper that many places use says little
     told = "|".join(f"{each.file}:{each.line}:{each.column}" for each in event.sites.of)
     return told, f"{Path(site.file).name}:{site.line}"
 

@@ -137,6 +137,7 @@ def _put(outer: Body, name: str, body: Body, node: dict[str, Any]) -> str:
     }
     outer.tools |= body.tools
     outer.notes += body.notes
+    outer.used |= body.used  # no name within may hide one outside
     return free
 
 

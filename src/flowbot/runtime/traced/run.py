@@ -122,7 +122,7 @@ class ProgramRuns:
         outputs, error = None, ran.error
         if not error:
             try:
-                outputs = _outputs(ran.result, [Field.of(name, text) for name, text in node.out.items()])
+                outputs = outputs_of(ran.result, [Field.of(name, text) for name, text in node.out.items()])
             except StepError as wrong:
                 error = str(wrong)
         done = replace(holder, outputs=outputs, error=error)
@@ -210,7 +210,7 @@ def _key(program: UserProgram, inputs: Mapping[str, Any], parameters: ProgramPar
     return stable_hash({"program": program.identity, "inputs": dict(inputs), "parameters": told, "where": where})
 
 
-def _outputs(result: Any, out: Sequence[Field]) -> dict[str, Any]:
+def outputs_of(result: Any, out: Sequence[Field]) -> dict[str, Any]:
     """What it returned as the declared outputs, each of its type.
 
     Raises:
