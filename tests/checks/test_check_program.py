@@ -12,9 +12,9 @@ import pytest
 
 import flowbot as fb
 from flowbot.checks.findings import Findings
-from flowbot.checks.program.check import replies
+from flowbot.checks.program.check import replies, signature_defects
 from flowbot.checks.program.observed import Asked, Declared, Observed, Run, marks
-from flowbot.checks.program.process import Job, observe
+from flowbot.checks.program.process import Job, Trial, observe
 from flowbot.checks.program.remarks import defects, warnings
 from flowbot.checks.program.twice import difference, unlike
 from flowbot.checks.program.watched import Watched
@@ -122,6 +122,18 @@ def test_a_sound_program_whose_replies_must_be_numbers_is_sound(tmp_path: Path) 
     assert ("Tried", "on 3 examples with made-up replies: 2 model calls at most; none was sent") in found.rows
 
 
+async def test_what_a_program_takes_and_gives_is_held_against_the_task(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text("def answer(question, tone): return {'queue': 1}", encoding="utf-8")
+    trial = Trial(example="train:1", inputs={"question": "a", "tone": "b"}, replies=("x",))
+    job = Job(file=tmp_path / "app.py", name="answer", trials=(trial,), outputs={"queue": "int", "why": "str"})
+    seen = await observe(job, Watched(tmp_path, (), ()))
+    assert [each.lacks for each in seen.runs] == [("why",)]
+    task = fb.Task(goal="Sort.", inputs={"question": "str", "note": "str"}, outputs={"queue": "int"}, metric="exact")
+    lacking, more = signature_defects(seen, task, "app.py:answer")
+    assert lacking.what == "takes question, tone, and the task hands it note"
+    assert more.what == "needs tone, which is no input of the task (question, note)"
+
+
 async def test_a_program_that_cannot_be_imported_says_so(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text("import nothing_of_that_name", encoding="utf-8")
     job = Job(file=tmp_path / "app.py", name="answer", trials=())
@@ -186,6 +198,7 @@ def test_a_program_that_fails_before_it_asks_or_asks_nobody_or_too_much_is_said(
     failed = run("", marked=False, read=False, error="app.py:3: KeyError: 'x'")
     assert told(failed) == ["raises app.py:3: KeyError: 'x' on train:1 before it asks a model"]
     assert "makes no model call that the tap sees" in told(run("", marked=False))[0]
+    assert told(run("a", marked=False, lacks=("queue",))) == ["returns no queue"]
     many = run(marked=False).model_copy(update={"asked": (asked("a"),) * 3})
     assert "made 3 model calls on train:1, more than max_calls: 2" in told(many, max_calls=2)[0]
 

@@ -68,7 +68,8 @@ async def check_program(
     rows = [] if read is None or read.task is None or writes else every_row(read)[:TRIALS]
     trials = tuple(Trial(example=row.place, inputs=dict(row.inputs), replies=replies(row)) for row in rows)
     with tempfile.TemporaryDirectory(prefix="flowbot-") as spare:
-        job = Job(file=file, name=name, trials=trials, spare=(Path(spare),))
+        outputs = {} if task is None else {each.name: str(each.type) for each in task.outputs}
+        job = Job(file=file, name=name, trials=trials, outputs=outputs, spare=(Path(spare),))
         seen = await asyncio.gather(*(_observed(job, seed, Path(spare)) for seed in _SEEDS[: 2 if trials else 1]))
     if fault := next((each for each in seen if isinstance(each, str)), ""):
         findings.defects.append(Remark(program, fault, "mend it, and check again"))

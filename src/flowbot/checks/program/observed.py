@@ -47,6 +47,7 @@ class Run(Closed):
         asked: its requests, in order.
         texts, values: names of those that were read.
         touched: what it did past the tap.
+        lacks: outputs of several that its result does not name.
         error: what it raised, with its place; "" where it ended.
     """
 
@@ -56,6 +57,7 @@ class Run(Closed):
     texts: tuple[str, ...] = ()
     values: tuple[str, ...] = ()
     touched: tuple[Touched, ...] = ()
+    lacks: tuple[str, ...] = ()
     error: str = ""
 
 

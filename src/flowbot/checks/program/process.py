@@ -53,12 +53,14 @@ class Job(Closed):
     Args:
         file, name: of the program.
         trials: examples.
+        outputs: of the task: names and types.
         spare: folders in which it may write.
     """
 
     file: Path
     name: str
     trials: tuple[Trial, ...]
+    outputs: Mapping[str, str] = {}
     spare: tuple[Path, ...] = ()
 
 
@@ -76,7 +78,7 @@ async def observe(job: Job, watched: Watched) -> Observed:
         for texts in ({}, marked) if marked else ({},):
             tries: list[Run] = []
             for reply in trial.replies:
-                tries.append(await _run(program, trial, reply, texts, watched))
+                tries.append(await _run(program, trial, reply, texts, watched, job.outputs))
                 if not tries[-1].error:
                     break
             ended = tries[-1] if not tries[-1].error else tries[0]
@@ -109,7 +111,14 @@ def _declared(program: UserProgram, folder: Path) -> list[Param | Value]:
     return list(found.values())
 
 
-async def _run(program: UserProgram, trial: Trial, reply: str, texts: Mapping[str, str], watched: Watched) -> Run:
+async def _run(
+    program: UserProgram,
+    trial: Trial,
+    reply: str,
+    texts: Mapping[str, str],
+    watched: Watched,
+    outputs: Mapping[str, str],
+) -> Run:
     store = Store.memory()
     runs = ProgramRuns({}, Session(store=store, lasting=False))
     bounds = Bounds(max_calls=MOST_CALLS, answer=lambda asked: made_up(asked, reply))
@@ -118,8 +127,9 @@ async def _run(program: UserProgram, trial: Trial, reply: str, texts: Mapping[st
     try:
         told = ProgramParameters.model_construct(texts=dict(texts), values={}, slots={})
         ran = await runs.once(program, trial.inputs, told, bounds)
+        lacks = () if ran.error or len(outputs) == 1 else _lacking(ran.result, outputs)
     except (FlowBotError, asyncio.CancelledError) as error:
-        ran = Ran(None, f"program {program.name}: {error}")
+        ran, lacks = Ran(None, f"program {program.name}: {error}"), ()
     finally:
         watched.on = False
         await runs.close()
@@ -132,8 +142,15 @@ async def _run(program: UserProgram, trial: Trial, reply: str, texts: Mapping[st
     )
     return Run(
         example=trial.example, marked=bool(texts), asked=tuple(asked), texts=tuple(ran.texts), values=tuple(ran.values),
-        touched=tuple(watched.touched), error=ran.error.removeprefix(f"program {program.name}: "),
+        touched=tuple(watched.touched), lacks=lacks, error=ran.error.removeprefix(f"program {program.name}: "),
     )  # fmt: skip
+
+
+def _lacking(result: object, outputs: Mapping[str, str]) -> tuple[str, ...]:
+    """The outputs that a result does not name."""
+    if isinstance(result, Mapping):
+        return tuple(name for name in outputs if name not in result)
+    return tuple(name for name in outputs if not hasattr(result, name))
 
 
 def _scope(event: Recorded, by_id: Mapping[str, Recorded]) -> str:

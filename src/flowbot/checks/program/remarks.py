@@ -26,6 +26,10 @@ def defects(seen: Observed, *, program: str, max_calls: int | None, writes: bool
     """
     found = [remark for each in seen.texts for remark in _text(each, seen.runs)]
     found += _errors(seen.runs, program)
+    lacks = next((run.lacks for run in seen.runs if run.lacks), ())
+    if lacks:
+        mend = "a mapping with the task's outputs by name, or an object with such fields"
+        found.append(Remark(program, f"returns no {listed(lacks)}", mend))
     found += _past_the_tap(seen, program)
     most = max((len(run.asked) for run in seen.runs), default=0)
     if max_calls is not None and most > max_calls:

@@ -11,9 +11,7 @@ from typing import Any, cast
 from .observed import Deed, Touched
 
 _STARTS = frozenset({"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "pty.spawn"})
-_WRITES = frozenset(
-    {"os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.truncate", "shutil.rmtree", "sqlite3.connect"}
-)
+_WRITES = frozenset({"os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.truncate", "shutil.rmtree"})
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
@@ -61,12 +59,12 @@ class Watched:
 
     def _wrote(self, path: str) -> None:
         whole = os.path.abspath(path)
-        if not (whole.startswith((*self._spared, "/dev/", "/proc/")) or "__pycache__" in whole or path == ":memory:"):
+        if not (whole.startswith((*self._spared, "/dev/", "/proc/")) or "__pycache__" in whole):
             self._note("writes", whole)
 
     def _note(self, deed: Deed, what: str) -> None:
         where, direct = own_line(self._folder)
-        if where and (direct or deed == "connects"):  # a package's own log or cache is no deed of the program's
+        if deed == "connects" or (where and direct):  # a package's own log or cache is no deed of the program's
             self.touched.append(Touched(deed=deed, what=what, where=where))
 
 
