@@ -10,6 +10,7 @@ from pydantic import Discriminator, Field, Tag, field_validator
 from pydantic_core import PydanticCustomError
 
 from flowbot.fields.foreign import Closed, short
+from flowbot.program.places import unfilled
 
 from .prompt import MOST_MESSAGES, PromptMessage, Slot, plain_text, reworded, slots
 
@@ -101,9 +102,8 @@ class TunedText(Closed):
         told = [self.text]
         for each in self.demonstrations:
             if not (example and each.example == example):
-                told.append(
-                    "\n".join(f"{name}: {_plainly(v)}" for name, v in (*each.inputs.items(), *each.outputs.items()))
-                )
+                values = (*each.inputs.items(), *each.outputs.items())
+                told.append(unfilled(self.text, "\n".join(f"{name}: {_plainly(value)}" for name, value in values)))
         return told[0] if len(told) == 1 else "\n\n".join((told[0], "Examples:", *told[1:]))
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from flowbot.program.places import lost_place
 from flowbot.runtime.traced.texts import found
+from flowbot.workflow.parameters import Demonstration, TunedText
 
 PLAN = "Write a search query."
 
@@ -44,9 +47,24 @@ def test_several_messages_of_one_speaker_are_told_apart_and_a_short_text_is_no_p
         ("Say {what}.", "Tell {what} to {whom}.", "has a place {whom}"),
         ("Say %s.", "Tell it.", "leaves out the place %s"),
         ("Give {{}} for {what}.", "For {what} give nothing.", ""),
+        ("Say {what}.", 'Say {what} as {"a": 1}.', 'has a place {"a"}'),
+        ("Say {what}.", 'Say {what} as {{"a": 1}}.', ""),
+        ("Say {what}.", "Say {what} in {.", "braces do not match"),
         ("Give it.", 'Give {"a": 1} or {name}.', ""),
     ],
 )
 def test_a_new_text_keeps_the_places_of_the_old_one(old: str, new: str, fault: str) -> None:
     assert fault in lost_place(old, new)
     assert bool(fault) == bool(lost_place(old, new))
+
+
+@pytest.mark.parametrize(
+    ("text", "fill"),
+    [("Say {what}.", lambda text: text.format(what="it")), ("Say %s.", lambda text: text % "it"), ("Say it.", str)],
+)
+def test_worked_examples_behind_a_text_that_is_filled_stay_as_they_are(text: str, fill: Callable[[str], str]) -> None:
+    shown = Demonstration(inputs={"user": "a {b} of 100%"}, outputs={"reply": {"c": 1}}, example="t1")
+    read = TunedText(text=text, demonstrations=(shown,)).shown()
+    sent = fill(read)
+    assert sent == 'Say it.\n\nExamples:\n\nuser: a {b} of 100%\nreply: {"c": 1}'
+    assert found([("user", sent)], {"say": read}).texts == ("say",)
