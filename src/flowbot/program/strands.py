@@ -71,12 +71,14 @@ def current() -> Strand:
     strand, owner = _here.get(), _owner()
     if strand is None:
         strand = begin()
+    job: Strand | None = getattr(_job, "strand", None)
+    if job is not None and job.parent is strand:  # a context of its own inside what was submitted to a thread
+        strand = job
+        _here.set(strand)
     if strand.owner is None:
         strand.owner = owner
-    elif strand.owner != owner:
-        # A context of its own inside what was submitted to a thread, or a task that some other loop made.
-        job: Strand | None = getattr(_job, "strand", None)
-        strand = job if job is not None and job.parent is strand else Strand(strand, strand.latest)
+    elif strand.owner != owner:  # a task that some other loop made
+        strand = Strand(strand, strand.latest)
         strand.owner = owner
         _here.set(strand)
     strand.latest = tick()
@@ -94,7 +96,7 @@ def forked(function: Callable[P, T]) -> Callable[P, T]:
     @wraps(function)
     def job(*args: P.args, **kwargs: P.kwargs) -> T:
         before = getattr(_job, "strand", None)
-        _job.strand = strand
+        _job.strand, strand.owner = strand, _owner()
         try:
             return context.run(function, *args, **kwargs)
         finally:

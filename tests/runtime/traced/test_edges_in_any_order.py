@@ -81,7 +81,12 @@ def told(recorder: Recorder, result: object) -> tuple[dict[str, object], set[tup
     )
 
 
+ALIKE = ("row", ("take", "b"), ("step", "a", TEXTS[0]))
+
+
 @settings(max_examples=60, deadline=None)
+@example(("group", ALIKE, ALIKE), [0, 1])
+@example(("group", ALIKE, ALIKE, ("row", ALIKE, ALIKE)), [0, 1, 2])
 @example(("group", ("row", ("blind", "a"), ("blind", "b")), ("row", ("blind", "a"), ("take", "b"))), [1, 2, 3])
 @given(PROGRAMS, st.lists(st.integers(0, 99), min_size=2, max_size=3, unique=True))
 def test_any_order_of_the_same_calls_gives_the_same_trace_and_edges(piece: Made, seeds: list[int]) -> None:
@@ -125,6 +130,20 @@ def test_threads_of_a_small_pool_read_nothing_of_one_another() -> None:
         ("app/b[", "app/a["),
         ("app/c[", "app/b["),
     }
+
+
+def test_a_thread_that_has_done_nothing_yet_is_not_taken_for_one_that_it_starts() -> None:
+    recorder = Recorder()
+
+    def started() -> str:
+        with ThreadPoolExecutor(1) as pool:  # as LangChain does it: a context of its own within what is submitted
+            pool.submit(forked(copy_context().run), recorder.begin, "step", "a", {}, parent=None).result().done(True)
+        recorder.begin("step", "b", {}, parent=None).done(True)
+        return ""
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(forked(started)).result()
+    assert [each[:2] for each in told(recorder, None)[1]] == [("app/b[1]", "app/a[1]")]
 
 
 def test_a_run_whose_recorder_is_made_elsewhere_sees_what_was_joined() -> None:

@@ -71,6 +71,18 @@ def _colours(
     }
     ends = {each.source for each in edges if not each.reader}
     colours = {name: f"{colour}{name in ends}" for name, colour in colours.items()}
+    while True:
+        colours = _refined(colours, near)
+        several = [colour for colour, number in Counter(colours.values()).items() if number > 1]
+        if not several:
+            return colours
+        # They may stand for each other, but what hangs on one must not be taken for what hangs on another: one is told apart.
+        first = next(name for name, colour in colours.items() if colour == min(several))
+        colours[first] += "'"
+
+
+def _refined(colours: dict[str, str], near: Mapping[str, Sequence[tuple[str, str]]]) -> dict[str, str]:
+    """Hashes that tell apart also what is linked with calls that are told apart."""
     kinds = 0
     while kinds < len(set(colours.values())) < len(colours):
         kinds = len(set(colours.values()))
