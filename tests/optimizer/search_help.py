@@ -34,7 +34,8 @@ async def searching(
     """A search from `start`; `reply` answers as task model and as meta model. `more` are further members of it."""
     session = Session(store=Store.memory())
     lm = LM(FakeClient(reply), session)
-    engine = Engine(lm, session, tools={tool.signature.name: tool for tool in task.tools}, sandbox=MontySandbox())
+    tools, programs = {tool.signature.name: tool for tool in task.tools}, {each.name: each for each in task.programs}
+    engine = Engine(lm, session, tools=tools, programs=programs, sandbox=MontySandbox())
     journal = Journal.open(folder / "journal.jsonl")
     try:
         program = WorkflowProgram(start)

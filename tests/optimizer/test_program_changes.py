@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from proposer_help import task_of
 from search_help import searching
 from traced_help import program, row
 
+import flowbot as fb
 from flowbot.optimizer.catalogue.catalogue import Catalogue
+from flowbot.optimizer.demands import require_fits
+from flowbot.optimizer.methods import find_method
+from flowbot.optimizer.objective import Limits, Objective
 from flowbot.optimizer.parameters.combine import combined
 from flowbot.optimizer.parameters.settings import Settings, others, programs, values
 from flowbot.optimizer.rendering import instruction_text
@@ -123,3 +129,43 @@ async def test_a_place_is_filled_with_a_call_of_its_types_and_then_as_the_catalo
 def record(search: Search, program: WorkflowProgram) -> None:
     name = search.training[0]
     search._rows[program.hash, name] = row(PLACE)  # pyright: ignore[reportPrivateUsage]
+
+
+async def placed(q: str) -> str:
+    docs = await fb.slot("after", docs=[f"{WHICH} {q}"], question=q)
+    return docs[0]
+
+
+WHICH = fb.Param("which", "lead")
+
+
+async def test_what_fills_a_place_and_what_stands_around_a_program_runs(tmp_path: Path) -> None:
+    task = task_of(ROWS, programs=[program_of(placed, name="app.py:run")])
+    async with searching(task, program({"which": "lead"}), lambda _: {"revised": ["silver"]}, tmp_path) as search:
+        rows = search.rows[:3]
+        await search.run(search.start, rows, "train")
+        assert search.population.scores(search.start, rows) == [0, 0, 0]
+        proposer = Fillings()
+        (option,) = proposer.options(search.population.start, search)
+        filled = await proposed(proposer, search, option)
+        await search.run(filled, rows, "train")
+        assert search.population.scores(filled, rows) == [1, 1, 1]
+        number = Workflow.from_data(
+            {
+                **filled.dump(),
+                "nodes": {"app": {**filled.dump()["nodes"]["app"], "out": {"a": "Literal['silver', 'lead']"}}},
+            }
+        )
+        (vote,) = [each for each in Catalogue().changes(number, task) if each.kind == "vote"]
+        voted = WorkflowProgram(applied(number, vote.build("")).after)
+        await search.run(voted, rows, "train")
+        assert search.population.scores(voted, rows) == [1, 1, 1]
+
+
+@pytest.mark.parametrize(("method", "said"), [("flowbot+blame", 1), ("none+blame", 0)])
+def test_it_is_said_that_python_is_not_reordered_where_structures_are_changed(method: str, said: int) -> None:
+    news: list[str] = []
+    ready: Any = SimpleNamespace(workflow=START, watch=SimpleNamespace(news=news.append), price=None)
+    require_fits(ready, find_method(method), Objective(), Limits(), ())
+    assert len(news) == said
+    assert all("`app` is your Python" in each for each in news)

@@ -11,7 +11,7 @@ from flowbot.fields.numbers import shown
 from flowbot.lm.prices import price_of
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.workflow.calls import asked_models
-from flowbot.workflow.nodes import BodyNode, Sketch, walk
+from flowbot.workflow.nodes import BodyNode, ProgramNode, Sketch, walk
 from flowbot.workflow.workflow import Workflow
 
 from .method import Method, by_score
@@ -23,7 +23,7 @@ H = TypeVar("H", Sketch, BodyNode)
 
 def require_fits(ready: Prepared, method: Method, objective: Objective, limits: Limits, models: Sequence[str]) -> None:
     """Refuse an objective that the method does not follow, weights of dollars without a price, and a start beyond a limit; say where a
-    weight of dollars weighs nothing.
+    weight of dollars weighs nothing, and what of a program no search changes.
 
     Args:
         ready: what is searched from.
@@ -54,6 +54,11 @@ def require_fits(ready: Prepared, method: Method, objective: Objective, limits: 
     if by_usd and not any(prices.values()):
         ready.watch.news(
             "No call of these models costs anything: a weight of usd decides nothing (weigh `tokens` or `seconds`)"
+        )
+    paths = [path for path, node in walk(ready.workflow.sketch) if isinstance(node, ProgramNode)]
+    if paths and not method.name.startswith("none+"):
+        ready.watch.news(
+            f"What stands inside `{'`, `'.join(paths)}` is your Python and is not reordered: its texts and values are tuned, its places filled, and steps put around it"
         )
     if fault := limits.fault(WorkflowProgram(ready.workflow)):
         raise UserError("start", fault, "a smaller start, or a higher limit")
