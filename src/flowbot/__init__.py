@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from .run.listing import RunSummary, runs
     from .run.load import load
     from .run.result import RunResult
+    from .run.use import use
     from .runtime.cache import cache
     from .runtime.flow import Flow
     from .runtime.lift.lift import Lifted, lift, lift_async
@@ -92,6 +93,7 @@ _HOME = {
     **dict.fromkeys(("EvalResult", "EvalRow"), "run.eval_result"),
     "RunResult": "run.result",
     **dict.fromkeys(("RunSummary", "runs"), "run.listing"),
+    "use": "run.use",
     "write_report": "report.report",
     "write_source": "export.source.write",
     "cache": "runtime.cache",
@@ -188,6 +190,7 @@ __all__ = [
     "slot",
     "starts",
     "step",
+    "use",
     "write_report",
     "write_source",
 ]

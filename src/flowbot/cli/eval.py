@@ -15,7 +15,7 @@ from .text import complain
 if TYPE_CHECKING:
     from flowbot.run.eval_result import EvalResult
 
-_FLOW = "The workflow's file, a run's folder or name, or a name that flowbot starts lists."
+_FLOW = "The workflow's file, a run's folder or name, a name that flowbot starts lists, or a program, as app.py:answer."
 SHOWN = 5
 """Wrong examples that a person is shown."""
 
@@ -65,7 +65,7 @@ def evaluate_flow(
 
     console = Console.open(output)
     loaded = Task.load(task)
-    workflow, _, given = start_workflow(flow, loaded, cache_dir=calls.cache_dir, where="FLOW")
+    loaded, workflow, _, given = start_workflow(flow, loaded, cache_dir=calls.cache_dir, where="FLOW")
     own = allowed_models(model, judge_model, models=calls.listed(), metric=loaded.metric)
     require_allowed_models(own, workflow=workflow, where=flow, metric=loaded.metric)
     require_above_0(limit, "--limit")

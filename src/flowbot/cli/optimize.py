@@ -15,7 +15,7 @@ def optimize(
     /,
     *,
     start: Annotated[str | None, Parameter(name="--start")] = None,
-    model: Annotated[str, MODEL],
+    model: Annotated[str | None, MODEL] = None,
     meta_model: Annotated[str | None, Parameter(group=MODELS)] = None,
     judge_model: JudgeModel = None,
     write_source: Annotated[bool, Parameter(name="--write-source", negative=(), show_default=False)] = False,
@@ -28,17 +28,20 @@ def optimize(
     Parameters
     ----------
     start
-        The workflow to improve: a file, a name that `flowbot starts` lists, or a run, to take it up with another model or other rows; a
-        single call that reasons otherwise.
+        The workflow to improve: a file, a name that `flowbot starts` lists, a run, to take it up with another model or other rows, or a
+        program of your own, as app.py:answer; a single call that reasons otherwise.
     model
-        The task model, which runs the steps, such as openai/gpt-4.1-mini or local/qwen2.5-coder-0.5b.
+        The task model, which runs the steps, such as openai/gpt-4.1-mini or local/qwen2.5-coder-0.5b; it also answers the calls of a
+        program, whose own clients call what they name where no model is given here.
     meta_model
         The meta model, which finds out what is wrong and proposes changes; the task model otherwise.
     write_source
         Once a program was tuned, write what was found into its own source: the literals of its texts and values, where they are as they
         were when the run began. The same command again does it later.
     """
+    from flowbot.fields import UserError
     from flowbot.task import Task
+    from flowbot.workflow.nodes import ProgramNode, walk
     from flowbot.workflow.starts import single_call
 
     from .plan import Job
@@ -51,13 +54,21 @@ def optimize(
         workflow = single_call(loaded.inputs, loaded.outputs, loaded.goal, reasoning=True)
         words = "a single call that reasons, then answers"
     else:
-        workflow, words, given = start_workflow(start, loaded, cache_dir=calls.cache_dir)
+        loaded, workflow, words, given = start_workflow(start, loaded, cache_dir=calls.cache_dir)
+    first = model or meta_model
+    if first is None or (model is None and not any(isinstance(node, ProgramNode) for _, node in walk(workflow.sketch))):
+        raise UserError(
+            "--model",
+            "nothing",
+            "a model such as openai/gpt-4.1-mini; beside a program that calls its own, --meta-model",
+        )
     job = Job(
         task=loaded,
         start=workflow,
         start_words=words,
-        model=model,
-        meta_model=meta_model or model,
+        model=first,
+        own_models=model is None,
+        meta_model=meta_model or first,
         judge_model=judge_model,
         effort=search.effort_or("medium"),
         next_task="other-task.yaml",

@@ -28,6 +28,7 @@ class Job:
         model: model string of the task model.
         meta_model: model string of the meta model.
         judge_model: model string of the metric's judges that name none; the meta model when None.
+        own_models: whether the start is a program whose clients call what they name; the task model is then the meta model.
         effort: planned search calls.
         next_task: a task file to name in what to do next.
         write_source: the folder of the program whose source is to say what was found; None leaves it as it is.
@@ -41,6 +42,7 @@ class Job:
     effort: Effort
     next_task: str
     judge_model: str | None = None
+    own_models: bool = False
     start_place: str = "workflow"
     start_given: Workflow | Start | str | None = None
     write_source: Path | None = None

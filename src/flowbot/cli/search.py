@@ -63,7 +63,7 @@ async def _search(
     require_price(calls, job.model, job.meta_model, *judges, *choices(job.model, calls.listed(), job.task.metric))
     async with planned(
         job.task,
-        lm=job.model,
+        lm=None if job.own_models else job.model,
         meta_lm=job.meta_model,
         judge_lm=job.judge_model,
         models=calls.listed(),

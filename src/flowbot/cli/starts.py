@@ -79,8 +79,8 @@ def starts(
 
 def start_workflow(
     start: str, task: Task, *, cache_dir: Path | None, where: str = "--start"
-) -> tuple[Workflow, str, Start | str]:
-    """The workflow of `--start`, or what `where` says that it is of, what it is in words, and what `optimize` takes for it: a start's name, else a file (`./react` for one
+) -> tuple[Task, Workflow, str, Start | str]:
+    """The task, with the program that is the start where one is; the workflow of `--start`, or what `where` says that it is of, what it is in words, and what `optimize` takes for it: a start's name, else a file (`./react` for one
     of that name) or a run.
 
     Raises:
@@ -88,18 +88,26 @@ def start_workflow(
     """
     from flowbot.fields import UserError
     from flowbot.fields.near import one_of
+    from flowbot.optimizer.program_start import with_program
     from flowbot.run.folders import FOLDER, flow_file
     from flowbot.runtime import starts as hand_written
     from flowbot.workflow.starts import list_starts
     from flowbot.workflow.workflow import Workflow
 
     library = {each.name: each for each in list_starts()}
+    if (made := with_program(start, task, where)) is not None:
+        return *made, f"the program {start}", start
     if start in library:
-        return hand_written.starts(start, task, cache_dir=cache_dir), f"{start}: {library[start].what}", library[start]
+        return (
+            task,
+            hand_written.starts(start, task, cache_dir=cache_dir),
+            f"{start}: {library[start].what}",
+            library[start],
+        )
     if not Path(start).suffix and not Path(start).exists() and not (FOLDER / start).is_dir():
         raise UserError(where, repr(start), f"a workflow's file, a run, or {one_of(start, library)}")
     file = flow_file(Path(start))
-    return Workflow.load(file), start if Path(start).is_file() else f"what the run {start} found", start
+    return task, Workflow.load(file), start if Path(start).is_file() else f"what the run {start} found", start
 
 
 def _pins(options: list[str]) -> dict[str, str]:

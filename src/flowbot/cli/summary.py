@@ -13,6 +13,7 @@ from flowbot.run.taken import account, caveats, judged
 from flowbot.run.verdict import SOURCES, decided
 from flowbot.run.view import read_run
 from flowbot.runtime.allowed_models import named_models
+from flowbot.workflow.nodes import ProgramNode
 
 from .console import Console
 from .drawing import score_line, side_by_side
@@ -122,12 +123,19 @@ def within(passed: str) -> int:
 def _next(result: RunResult, job: Job) -> list[tuple[str, str]]:
     shortest = min(job.task.splits["train"], key=lambda each: len(json.dumps(dict(each.inputs))))
     values = [f"{name}={value}" for name, value in _inputs(shortest.inputs).items()]
-    tools = ["--task", str(job.task.source)] if (job.task.tools or job.task.sources) and job.task.source else []
+    own_python = job.task.tools or job.task.sources or job.task.programs
+    tools = ["--task", str(job.task.source)] if own_python and job.task.source else []
     named = dict.fromkeys(model for _, model in named_models(result.workflow) if model != job.model)
-    models = ["--model", job.model, *(["--models", ",".join(named)] if named else [])]
+    task_model = [] if job.own_models else ["--model", job.model]
+    models = [*task_model, *(["--models", ",".join(named)] if named else [])]
     run = command_line("flowbot", "run", str(result.workflow_path), *values, *tools, *models)
-    meta = ["--meta-model", job.meta_model] if job.meta_model != job.model else []
-    own = command_line("flowbot", "optimize", job.next_task, "--model", job.model, *meta)
+    nodes = list(result.workflow.sketch.nodes.values())
+    if len(nodes) == 1 and isinstance(nodes[0], ProgramNode):
+        run = (
+            f"FLOWBOT_PARAMS={result.workflow_path} beside your program, or fb.use({str(result.workflow_path)!r}) in it"
+        )
+    meta = ["--meta-model", job.meta_model] if job.own_models or job.meta_model != job.model else []
+    own = command_line("flowbot", "optimize", job.next_task, *task_model, *meta)
     return [("Use what was found:", run), ("Do the same for a task file of your own:", own)]
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeAlias, cast, get_args
+from typing import Any, TypeAlias, cast, get_args
 
 from flowbot.fields import UserError
 from flowbot.fields.arguments import FOLDER, MODEL, NAMES, SWITCH, Check, Checks, choice, one_kind, require_value
@@ -25,6 +25,7 @@ from flowbot.runtime.settings import (
 from flowbot.runtime.starts import start_tools
 from flowbot.runtime.workbench import Workbench
 from flowbot.task import Task
+from flowbot.task.programs import UserProgram
 from flowbot.workflow.starts import Start, find_start, fit, list_starts
 from flowbot.workflow.workflow import Workflow
 
@@ -33,9 +34,9 @@ from .seams import AskedMode, FeedbackMode, Order
 
 TaskLike: TypeAlias = Task | Path | str
 """A task, or the path of its file or folder."""
-WorkflowLike: TypeAlias = Workflow | Start | Flow | RunResult | Path | str
-"""A workflow, that of a flow, the path of its file, a start of the library or its name, such as `self-refine`, or a run that
-found one: its result, its folder, or its name in runs/."""
+WorkflowLike: TypeAlias = Workflow | Start | Flow | RunResult | Path | str | UserProgram | Callable[..., Any]
+"""A workflow, that of a flow, the path of its file, a start of the library or its name, such as `self-refine`, a run that
+found one: its result, its folder, or its name in runs/; or a program: a callable, or `app.py:answer`."""
 
 
 class RunSettings(WorkbenchSettings, total=False):
@@ -95,7 +96,9 @@ def as_workflow(workflow: object, where: str) -> Workflow | Start:
     if isinstance(workflow, Flow):
         return workflow.workflow
     if not isinstance(workflow, Workflow | Start):
-        expected = "a Workflow, a Flow, the path of a .flow.yaml, a run, or a name that `flowbot starts` lists"
+        expected = (
+            "a Workflow, a Flow, the path of a .flow.yaml, a run, a name that `flowbot starts` lists, or a program"
+        )
         raise UserError(where, shown(workflow), expected)
     return workflow
 

@@ -36,6 +36,7 @@ from .arguments import (
     users_models,
 )
 from .prepare import Prepared, prepared
+from .program_start import with_program
 from .progress import Watch
 
 if TYPE_CHECKING:
@@ -135,6 +136,8 @@ async def evaluation(
     task = as_task(task)
     require_run("evaluate", settings, {"lm": lm}, traces=traces)
     _require_examples(task, split)
+    if (made := with_program(workflow, task, "workflow")) is not None:
+        task, workflow = made
     begin = as_workflow(workflow, "workflow")
     lm = model_string(lm or (workflow.lm if isinstance(workflow, Flow) else None), "lm")
     settings["judge_lm"] = judge_lm = model_string(settings.get("judge_lm"), "judge_lm")
@@ -160,11 +163,12 @@ async def evaluate_async(*args: Any, **kwargs: Any) -> EvalResult:
         'total: found 7, expected 9'
 
     Args:
-        workflow: what to score: a workflow, a flow (its model serves where `lm` is not given), a file, a start's name, or a run that found
-            one.
+        workflow: what to score: a workflow, a flow (its model serves where `lm` is not given), a file, a start's name, a run that found
+            one, or a program: a callable of your own, or `app.py:answer`.
         task: for its examples, metric and tools; a task or its file.
         split: which examples. The test is for once, at the end.
-        lm: model string of the steps that name no model; or a function of your own from messages to a text, see `CallableModel`.
+        lm: model string of the steps that name no model, and of a program's calls; without it a program's own clients call what they
+            name. Or a function of your own from messages to a text, see `CallableModel`.
         traces: False: what each step received and gave is not kept, for splits that are larger than memory.
 
     Raises:

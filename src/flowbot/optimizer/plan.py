@@ -156,6 +156,7 @@ class Plan:
             **({"step_models": steps} if steps else {}),
             **({"sandbox": ready.bench.sandbox.name} if ready.bench.sandbox.name else {}),
             **({"allow_writes": True} if ready.allow_writes else {}),
+            **({} if ready.stand_in else {"own_models": True}),
         }
 
     async def run(self) -> RunResult:

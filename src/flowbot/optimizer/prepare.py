@@ -45,6 +45,7 @@ class Prepared:
     settings: RunSettings
     models: frozenset[str]
     watch: Watch
+    stand_in: bool = True
     began: float = field(default_factory=time.monotonic)
 
     @property
@@ -88,6 +89,7 @@ class Prepared:
             models=self.models,
             judge_model=judge_lm,
             programs=self.task.programs,
+            stand_in=self.stand_in,
         ) as engine:
             engine.open_models(self.workflow)
             for each in judge_models(self.task.metric, judge_lm or lm or ""):
@@ -105,6 +107,7 @@ async def prepared(
     watch: Watch,
     *,
     search: bool,
+    stand_in: bool = True,
 ) -> AsyncGenerator[Prepared]:
     """A task's tools opened, on a workbench, and the workflow made to fit it.
 
@@ -115,6 +118,7 @@ async def prepared(
         models: the user's list of models.
         settings: as they were given.
         watch: told what happens.
+        stand_in: whether the task model answers in place of the models that programs name.
         search: whether other workflows are made of it: where tools may write for real, a found one may call them, too.
 
     Raises:
@@ -143,7 +147,7 @@ async def prepared(
             allow_writes=allow_writes,
         )
         budget = bench.budget_within(settings.get("budget"))
-        yield Prepared(opened, begun, bench, budget, settings, models, watch)
+        yield Prepared(opened, begun, bench, budget, settings, models, watch, stand_in)
 
 
 def _as_simulated(tool: Tool) -> Tool:

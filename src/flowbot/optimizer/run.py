@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Unpack, cast
+from typing import Any, Unpack
 
 from flowbot.fields import UserError
 from flowbot.fields.arguments import MODEL
@@ -19,6 +19,7 @@ from flowbot.runtime.blocking import blocking
 from flowbot.runtime.settings import arguments_of, with_settings
 from flowbot.runtime.tools import not_stored
 from flowbot.task import MetricError, Task
+from flowbot.workflow.nodes import ProgramNode
 from flowbot.workflow.workflow import Workflow
 
 from .arguments import (
@@ -42,6 +43,7 @@ from .methods import find_method, ordered
 from .objective import Limits, Objective
 from .plan import Plan
 from .prepare import prepared
+from .program_start import with_program
 from .progress import Watch
 from .seams import AskedMode, FeedbackMode, Order
 from .step_models import choices
@@ -53,7 +55,7 @@ from .taking_up import Earlier
 async def planned(
     task: TaskLike,
     *,
-    lm: ModelLike,
+    lm: ModelLike | None = None,
     meta_lm: ModelLike | None = None,
     start: WorkflowLike | None = None,
     method: Method | str = "flowbot+blame",
@@ -76,8 +78,8 @@ async def planned(
     found, sizes_effort = find_method(method), planned_calls(effort)
     aim, limits = Objective.parse(objective), Limits(max_calls_per_example, max_nodes, max_latency)
     task = as_task(task)
-    if cast("object", lm) is None:
-        raise UserError("lm", shown(lm), MODEL[1])
+    if start is not None and (made := with_program(start, task, "start")) is not None:
+        task, start = made
     require_run(
         "optimize", settings, {"lm": lm, "meta_lm": meta_lm}, seed=seed, meta_mode=meta_mode, feedback=feedback,
         order=order, name=name, run_dir=run_dir, fresh=fresh, freeze=freeze, **limits.dump(),
@@ -90,6 +92,9 @@ async def planned(
     strategy = ordered(found, order)
     watch = Watch(settings.get("progress"))
     begin = None if start is None else as_workflow(start, "start")
+    stand_in = lm is not None
+    if lm is None:  # a program's own clients call what they name; what a search adds asks the meta model
+        lm = _in_stead(begin, meta_lm)
     earlier = Earlier.of(start) if isinstance(begin, Workflow) else None
     if earlier is not None and isinstance(begin, Workflow):
         own = allowed_models(lm, meta_lm, judge_lm, models=settings.get("models"), metric=task.metric)
@@ -99,7 +104,7 @@ async def planned(
     models = users_models(begin, start, task, lm, meta_lm, judge_lm, models=settings.get("models"))
     others = choices(lm, settings.get("models"), task.metric) if gives_models(strategy) else ()
     _check_task(task)
-    async with prepared(task, begin, named(start), models, settings, watch, search=True) as ready:
+    async with prepared(task, begin, named(start), models, settings, watch, search=True, stand_in=stand_in) as ready:
         ready = replace(ready, workflow=frozen(ready.workflow, freeze))
         require_fits(ready, strategy, aim, limits, (lm, *others))
         for line in not_stored(ready.task):
@@ -117,6 +122,20 @@ async def planned(
         )  # fmt: skip
 
 
+def _in_stead(begin: object, meta_lm: str | None) -> str:
+    """The model of steps that a search adds, where no task model is given: then only programs can be run, which have their own.
+
+    Raises:
+        UserError: if there is no program, or no meta model.
+    """
+    nodes = begin.sketch.nodes.values() if isinstance(begin, Workflow) else ()
+    if not any(isinstance(node, ProgramNode) for node in nodes):
+        raise UserError("lm", shown(None), MODEL[1])
+    if meta_lm is None:
+        raise UserError("meta_lm", shown(None), f"{MODEL[1]}; a program's own clients are no model that writes changes")
+    return meta_lm
+
+
 @with_settings(*SETTINGS)
 @arguments_of(planned)
 async def optimize_async(*args: Any, **kwargs: Any) -> RunResult:
@@ -129,10 +148,11 @@ async def optimize_async(*args: Any, **kwargs: Any) -> RunResult:
 
     Args:
         task: what to solve, or its file; needs training, validation and test examples.
-        lm: model string of the task model, which runs the steps; or a function of your own from messages to a text, see `CallableModel`.
+        lm: model string of the task model, which runs the steps, and answers the calls of a program; without it a program's own clients
+            call what they name, and `meta_lm` is needed. Or a function of your own from messages to a text, see `CallableModel`.
         meta_lm: the meta model, which writes gradients and edits; the task model when None.
-        start: the workflow to improve: a workflow, a file, a start's name, or an earlier run, which the result is then compared with
-            (`before`); a single call that reasons when None.
+        start: the workflow to improve: a workflow, a file, a start's name, an earlier run, which the result is then compared with
+            (`before`), or a program: a callable of your own, or `app.py:answer`; a single call that reasons when None.
         method: `OUTER[+INNER]`, or a method of your own; see `optimizer.methods.Method`.
         effort: planned search calls: low (200), medium (500), high (2000), or a whole number. It is no ceiling.
         seed: of every random choice of the search.

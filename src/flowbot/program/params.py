@@ -129,9 +129,16 @@ class Value:
         return ""
 
     def __call__(self) -> Scalar:
-        """What it is now."""
+        """What it is now.
+
+        Raises:
+            ValueError: if a flow file in use says what it may not be.
+        """
         watching = watcher.get()
-        return applied().values.get(self.name, self.default) if watching is None else watching.value(self)
+        value = applied().values.get(self.name, self.default) if watching is None else watching.value(self)
+        if fault := self.fault(value):
+            raise ValueError(f"fb.Value({self.name!r}, ...): {fault}")
+        return value
 
     def __repr__(self) -> str:
         return f"Value({self.name!r}, {self.default!r:.60})"

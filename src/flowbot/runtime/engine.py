@@ -60,6 +60,7 @@ class Engine:
         programs: a user's own, by name; their clients' calls are charged to the session.
         price: what the user says of prices, for those calls.
         max_reply: tokens to reserve for a reply of such a call whose request names no limit; the model's own maximum when None.
+        stand_in: whether `lm` answers in place of the models that programs name.
 
     Raises:
         UserError: for a tool that writes, has no stand-in and is not allowed.
@@ -81,6 +82,7 @@ class Engine:
         programs: Mapping[str, UserProgram] | None = None,
         price: Price | None = None,
         max_reply: int | None = None,
+        stand_in: bool = True,
     ) -> None:
         self.lm = lm
         self.session = session
@@ -101,7 +103,7 @@ class Engine:
             price=price,
             max_reply=max_reply,
             allow_writes=allow_writes or live,
-            stand_in=lm,
+            stand_in=lm if stand_in else None,
         )
         self._own_sandbox, self._own_executor = sandbox is None, executor is None
         self.judge_model = judge_model

@@ -161,6 +161,7 @@ class Workbench:
         judge_model: str | None = None,
         live: bool = False,
         programs: Iterable[UserProgram] = (),
+        stand_in: bool = True,
     ) -> AsyncGenerator[Engine]:
         """What runs workflows for one run; at the end nothing of it is under way any more.
 
@@ -174,6 +175,7 @@ class Workbench:
             models: the user's list: what steps and judges may name; see `allowed_models`.
             judge_model: model string of the metric's judges that name none; `model` when None.
             programs: a user's own, which workflows may run.
+            stand_in: whether `model` answers in place of the models that programs name.
             live: True for a workflow in use: its tools are called for real, every time.
 
         Raises:
@@ -201,6 +203,7 @@ class Workbench:
                 programs={each.name: each for each in programs},
                 price=price or self.price,
                 max_reply=self._max_reply,
+                stand_in=stand_in,
             )
             stack.push_async_callback(engine.close)
             yield engine
