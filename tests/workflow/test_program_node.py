@@ -101,7 +101,9 @@ def test_it_is_told_apart_by_all_that_it_is_told() -> None:
 
 
 def test_its_calls_are_bounded_and_the_models_of_its_fillings_known() -> None:
-    assert (most_calls(flow()), usual_calls(flow()), usual_calls(flow(texts={}))) == (21, 3, 2), "a filling asks besides"
+    assert (most_calls(flow()), usual_calls(flow()), usual_calls(flow(texts={}))) == (21, 3, 2), (
+        "a filling asks besides"
+    )
     assert list(asked_models(flow())) == [("app:after_search/pick", "fake/echo")]
     assert [name for name, _ in fillings(flow(), "app")] == ["after_search"]
 

@@ -16,9 +16,9 @@ from pydantic import ValidationError
 
 from flowbot.checks.findings import Findings
 from flowbot.checks.task import every_row
+from flowbot.fields import UserError
 from flowbot.fields.words import count, listed
 from flowbot.lm.providers import providers
-from flowbot.task.modules import reference
 from flowbot.task.programs import named_program
 from flowbot.task.quality import Remark
 from flowbot.workflow.nodes import ProgramNode
@@ -47,7 +47,13 @@ def program_place(text: str) -> tuple[Path, str] | None:
     Raises:
         UserError: if there is no such file.
     """
-    return None if ".py:" not in text or Path(text).is_file() else reference(text, "program", Path.cwd())
+    name, mark, called = text.rpartition(".py:")
+    if not mark or not called.isidentifier() or Path(text).is_file():
+        return None
+    file = Path.cwd() / f"{name}.py"
+    if not file.is_file():
+        raise UserError("program", f"no file {file}", "a Python file")
+    return file, called
 
 
 async def check_program(
