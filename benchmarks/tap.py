@@ -6,7 +6,8 @@ httpx's own clients send chat completions to an endpoint within the process that
 the tap on an empty store (the client sends, the reply is stored) and through the tap again (the reply is replayed), ROUNDS (9) times in
 turn, N (400) different calls each. What is measured is processor time, of all threads, the store's own among them. Prints one JSON
 object: milliseconds a call of each round, and what the least of the tap is above the least of the bare client: other work on the
-machine only adds.
+machine only adds. Beside it, what a workflow's own call takes that is sent in the same way, by a model that answers at once: of what
+the tap costs, the part that is the price of store, ledger and gate.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ from typing import Any
 
 import httpx
 
+from flowbot.fields import Usage
+from flowbot.lm.client import Identity, Message, Patience, Reply, Request
+from flowbot.lm.lm import LM
 from flowbot.lm.session import Session
 from flowbot.lm.tap import Models, Tap, install, tapping
 from flowbot.store import Store
@@ -71,6 +75,45 @@ async def in_a_thread(turn: int, calls: int) -> None:
     await asyncio.to_thread(program)
 
 
+class AtOnce:
+    """A model that answers at once."""
+
+    identity = Identity("own", "", "at-once")
+    default_concurrency = 16
+    price_ref = "free"
+
+    async def complete(self, request: Request, patience: Patience | None = None) -> Reply:
+        """Answer."""
+        text = REPLY["choices"][0]["message"]["content"]
+        return Reply(text, "stop", Usage(calls=1, input_tokens=300, output_tokens=120), 0.001)
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+async def ours(store: Store, turn: int, calls: int, *, threaded: bool) -> float:
+    """Milliseconds of processor time of a workflow's own call: sixteen at once, or one at a time from a thread."""
+    lm, loop = LM(AtOnce(), Session(store)), asyncio.get_running_loop()
+
+    async def one(number: int) -> None:
+        said = (Message("system", SYSTEM), Message("user", f"Question {number} of round {turn}, {threaded}?"))
+        await lm.ask(Request(said, 200), purpose="train")
+
+    async def some(first: int) -> None:
+        for number in range(first, calls, 16):
+            await one(number)
+
+    def program() -> None:
+        for number in range(calls):
+            asyncio.run_coroutine_threadsafe(one(number), loop).result()
+
+    begun = time.process_time()
+    await (asyncio.to_thread(program) if threaded else asyncio.gather(*map(some, range(16))))
+    found = 1000 * (time.process_time() - begun) / calls
+    await lm.close()
+    return found
+
+
 async def measured(ask: Ask, turn: int, calls: int) -> float:
     """Milliseconds of processor time a call."""
     begun = time.process_time()
@@ -94,7 +137,7 @@ async def tapped(store: Store, ask: Ask, turn: int, calls: int) -> float:
 
 async def way(ask: Ask, rounds: int, calls: int) -> dict[str, Any]:
     """One way of asking: each round's figures, and the differences of the least."""
-    found: dict[str, list[float]] = {"bare": [], "sent": [], "replayed": []}
+    found: dict[str, list[float]] = {"bare": [], "sent": [], "replayed": [], "of a workflow": []}
     with tempfile.TemporaryDirectory() as folder:
         store = Store.open(Path(folder) / "store.sqlite")
         try:
@@ -103,6 +146,7 @@ async def way(ask: Ask, rounds: int, calls: int) -> dict[str, Any]:
                 found["bare"].append(await measured(ask, turn, calls))
                 found["sent"].append(await tapped(store, ask, turn, calls))
                 found["replayed"].append(await tapped(store, ask, turn, calls))
+                found["of a workflow"].append(await ours(store, turn, calls, threaded=ask is in_a_thread))
         finally:
             await store.close()
     bare = min(found["bare"])

@@ -8,6 +8,7 @@ from typing import Any
 
 import openai
 import pytest
+from lm_helpers import until
 from tap_help import KEY, Endpoint, chat, chat_events, error, events, running, serving
 
 from flowbot.fields import BudgetExceeded, InfrastructureError, ModelError, Paused, UserError
@@ -156,16 +157,20 @@ async def test_a_program_makes_no_more_calls_than_it_may() -> None:
     assert len(there.bodies) == 2
 
 
-async def test_what_is_left_over_of_a_run_is_stopped() -> None:
+async def test_what_is_left_over_of_a_run_is_stopped_and_told_to_nobody() -> None:
     async with serving() as there, running() as run:
         with run.tapped() as tap:
-            pass
+            late = asyncio.ensure_future(ask(there))
+            await until(lambda: tap.calls > 0)
         held = tapping.set(tap)
-        with pytest.raises(Stop) as stop:
-            await ask(there)
+        for call in (late, ask(there, "Once more?")):
+            with pytest.raises(Stop) as stop:
+                await call
+            assert isinstance(stop.value.cause, Paused)
         tapping.reset(held)
-    assert isinstance(stop.value.cause, Paused)
-    assert not there.bodies
+    assert tap.stopped is None
+    assert not run.heard
+    assert len(there.bodies) <= 1
 
 
 async def test_somebody_who_answers_in_the_clients_place() -> None:

@@ -27,9 +27,6 @@ tapping: ContextVar[Tap | None] = ContextVar("flowbot_tapping", default=None)
 """Whose model calls go past FlowBot: those of the code that runs in this context."""
 
 
-_OVER = "the run that the call belongs to is over"
-
-
 class BlockingCallError(UserError):
     """A model is waited for on the thread of the event loop that the tap works on: run the program in a thread."""
 
@@ -194,7 +191,7 @@ class Tap:
         if self.stopped is not None:
             raise Stop(self.stopped)
         if self._closed:
-            raise self._stop(Paused(_OVER, stopped_by="signal"))
+            raise _over()
         scope = self._scope()
         with self._lock:
             self.calls += 1
@@ -207,6 +204,8 @@ class Tap:
         return Call(asked, scope, number, self._began(), (self._replicate, scope, number) if asked.drawn else ())
 
     def _told(self, call: Call, reply: Reply) -> Reply:
+        if self._closed:
+            raise _over()
         asked = call.asked
         refused = reply.raw is not None and reply.raw.status >= 400
         self._heard(
@@ -235,7 +234,7 @@ class Tap:
             future = asyncio.run_coroutine_threadsafe(asking, self._loop)
         except RuntimeError:  # it is closed
             asking.close()
-            raise self._stop(Paused(_OVER, stopped_by="signal")) from None
+            raise _over() from None
         self._asking.add(future)
         future.add_done_callback(self._asking.discard)
         return future
@@ -243,6 +242,11 @@ class Tap:
     def _stop(self, error: Exception) -> Stop:
         self.stopped = self.stopped or error
         return Stop(error)
+
+
+def _over() -> Stop:
+    """For what is left over of a run: it is no reason why that one stopped."""
+    return Stop(Paused("the run that the call belongs to is over", stopped_by="signal"))
 
 
 class _Stopping:
@@ -262,7 +266,7 @@ class _Stopping:
         if isinstance(error, (BudgetExceeded, InfrastructureError, Paused, UserError)):
             raise self._stop(error) from error
         if isinstance(error, CancelledError):  # of a thread's call: its run was closed
-            raise self._stop(Paused(_OVER, stopped_by="signal")) from None
+            raise _over() from None
 
 
 async def _at_hand(answer: Answer) -> Answer:
