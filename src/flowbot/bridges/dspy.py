@@ -95,7 +95,7 @@ class FlowBot(_Teleprompter):
             programs=[program],
             splits={name: [_example(key, each) for key, each in gold.items() if key.startswith(f"{name}-")] for name in SPLITS},
         )  # fmt: skip
-        self.result = optimize(task, start=cast("Any", program), lm=self.lm, **self.settings)
+        self.result = optimize(task, start=program, lm=self.lm, **self.settings)
         if self.result.status != "done":
             raise Paused(self.result.reason or "the run is paused", stopped_by=cast("Any", self.result.stopped_by))
         found = next(each for each in self.result.workflow.parameters.values() if isinstance(each, ProgramParameters))
