@@ -1,11 +1,12 @@
-"""What every change of the catalogue gains on the design tasks, and the shipped priors made of it.
+"""What every change gains on the design tasks, and the shipped priors made of it.
 
-    python benchmarks/priors.py OUT [--tasks orders trec6 …] [--starts single-call …] [--rows 40] [--model M] [--meta-model M]
+    python benchmarks/priors.py OUT [--tasks orders trec6 …] [--starts single-call own …] [--levels structure parameters] [--rows 40]
     python benchmarks/priors.py OUT --write [FILE]
 
-Each change is made once by the product's own proposer (a computing step once with the meta model's code and once with the plain prior's)
-and run beside the start on the same rows. Tasks are those for design: the sets of `design.txt`, train and dev rows, and the examples of this
-repository. No test row is read.
+Each change of the catalogue is made once by the product's own proposer (a computing step once with the meta model's code and once with the
+plain prior's), each change of a step's parameters as often as `--draws` says and there are others, and all are run beside the start on the
+same rows. Tasks are those for design: the sets of `design.txt`, train and dev rows, and the examples of this repository. No test row is read.
+The start `own` is the workflow that stands beside an example's task; where there is none it is left out.
 
 Raw: OUT/priors.jsonl, a line a program with its scores by row. Resumable: what has a line is not run again, and replies come from the
 store (`--cache-dir`). Lines of several starts, models and days add up; `--write` asks no model, and makes the data file of all of them: the
@@ -19,27 +20,31 @@ import argparse
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any, get_args
 
 from flowbot.fields.yaml import read_data
+from flowbot.optimizer.pool_method import Proposers, tuning
 from flowbot.optimizer.priors import load_priors
 from flowbot.optimizer.seams import Focus, MetaMode
 from flowbot.optimizer.search import Search
 from flowbot.optimizer.structure.catalogue_changes import CatalogueChanges
 from flowbot.optimizer.task_kinds import task_kinds
+from flowbot.run.events import Level
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.runtime.starts import starts
 from flowbot.runtime.workbench import Workbench
 from flowbot.task import Task
+from flowbot.workflow.workflow import Workflow
 from inner.lists import DATA, read_lists, task_of
 from inner.searching import Ground, searching
 
 HERE = Path(__file__).resolve().parents[1]
 EXAMPLES = ("orders", "review", "support", "wiki")
+OWN = "own"
 FILE = HERE / "src" / "flowbot" / "optimizer" / "priors.json"
 BETWEEN, WITHIN = 0.05, 0.12
 """Standard deviations of the true mean gains of kinds, and of the gains of one kind on single tasks."""
@@ -64,29 +69,48 @@ def design_task(name: str, data: Path, train: int, rows: int) -> Task:
     return task_of(name, data, train, rows)[0]
 
 
-async def measured(search: Search, about: Mapping[str, str], done: set[tuple[str, ...]]) -> list[Line]:
+def start_of(name: str, task: Task, start: str) -> Workflow | None:
+    """What is changed: a start of the library, or the workflow beside an example's task; None where there is none."""
+    if start != OWN:
+        return starts(start, task)
+    path = HERE / "examples" / name / "start.flow.yaml"
+    return Workflow.load(path) if path.exists() else None
+
+
+async def measured(
+    search: Search, about: Mapping[str, str], done: set[tuple[str, ...]], levels: Sequence[Level], draws: int
+) -> AsyncIterator[Line]:
     """The lines of the start and of every change of it that are not done."""
     parent, rows = search.population.start, [each.id for each in search.order("val")]
-    changes, lines = CatalogueChanges(), list[Line]()
+    proposers: Proposers = [
+        *([CatalogueChanges()] if "structure" in levels else []), *(tuning() if "parameters" in levels else [])
+    ]  # fmt: skip
     if _key({**about, "change": ""}) not in done:
         await search.run(search.start, rows, "val")
-        lines.append({**about, "change": "", "scores": _scores(search, search.start, rows)})
-    for option in changes.options(parent, search):
-        of = task_kinds(
-            search.task, search.start.workflow, option.arm.place, search.recorded(search.start, search.training)
-        )
-        change = {"change": f"{option.title} ({option.arm.place})", "kind": option.arm.kind, "place": option.arm.place}
-        focus = Focus(option, 0, option.prior, option.prior)
-        for made in await changes.propose(parent, focus, option.at_once, search):  # once more from the store
-            line = {**about, **change, "tasks": list(of), "extra": option.extra, "by": made.code_by or ""}
-            if _key(line) in done:
-                continue
-            if made.program is None:
-                lines.append({**line, "fault": "; ".join(made.faults)})
-                continue
-            await search.run(made.program, rows, "val")
-            lines.append({**line, "scores": _scores(search, made.program, rows)})
-    return lines
+        yield {**about, "change": "", "scores": _scores(search, search.start, rows)}
+    for proposer in proposers:
+        for option in proposer.options(parent, search):
+            of = task_kinds(
+                search.task, search.start.workflow, option.arm.place, search.recorded(search.start, search.training)
+            )
+            seen = {search.start.hash}
+            for draw in range(min(draws, option.most) if option.level == "parameters" else 1):
+                change = {
+                    "change": f"{option.title} ({option.arm.place})" + (f", draw {draw + 1}" if draw else ""),
+                    "kind": option.arm.kind, "place": option.arm.place, "level": option.level,
+                }  # fmt: skip
+                focus = Focus(option, draw, option.prior, option.prior)
+                for made in await proposer.propose(parent, focus, option.at_once, search):  # once more from the store
+                    line = {**about, **change, "tasks": list(of), "extra": option.extra, "by": made.code_by or ""}
+                    line |= {"made": made.title}
+                    if _key(line) in done or (made.program is not None and made.program.hash in seen):
+                        continue
+                    if made.program is None:
+                        yield {**line, "fault": "; ".join(made.faults)}
+                        continue
+                    seen.add(made.program.hash)
+                    await search.run(made.program, rows, "val")
+                    yield {**line, "scores": _scores(search, made.program, rows)}
 
 
 def _scores(search: Search, program: WorkflowProgram, rows: Sequence[str]) -> dict[str, float]:
@@ -112,7 +136,7 @@ def read_lines(path: Path) -> list[Line]:
 
 
 async def measure(options: argparse.Namespace) -> None:
-    """Measure what is missing, task by task; what is known is written down after each start."""
+    """Measure what is missing, task by task; what is known of a program is written down at once."""
     path = options.out / "priors.jsonl"
     lines = read_lines(path)
     path.write_text("".join(json.dumps(each, ensure_ascii=False) + "\n" for each in lines), encoding="utf-8")
@@ -124,11 +148,16 @@ async def measure(options: argparse.Namespace) -> None:
             task = design_task(name, options.data, options.train, options.rows)
             for start in options.starts:
                 about = {"task": name, "start": start, **models}
-                async with searching(ground, task, starts(start, task), meta_mode=options.meta_mode) as search:
-                    lines = await measured(search, about, done)
-                with path.open("a", encoding="utf-8") as file:
-                    file.writelines(json.dumps(each, ensure_ascii=False) + "\n" for each in lines)
-                print(f"{name}, {start}: {len(lines)} programs", flush=True)
+                workflow = start_of(name, task, start)
+                if workflow is None:
+                    continue
+                number = 0
+                async with searching(ground, task, workflow, meta_mode=options.meta_mode) as search:
+                    async for line in measured(search, about, done, options.levels, options.draws):
+                        with path.open("a", encoding="utf-8") as file:
+                            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+                        number += 1
+                print(f"{name}, {start}: {number} programs", flush=True)
 
 
 def gains(lines: Sequence[Line]) -> dict[str, dict[str, tuple[float, frozenset[str]]]]:
@@ -164,15 +193,17 @@ def written(data: Mapping[str, Any], lines: Sequence[Line]) -> dict[str, Any]:
         lines: all that was measured.
     """
     found = gains(lines)
-    structure, tasks = dict(data["structure"]), {kind: dict(of) for kind, of in data.get("tasks", {}).items()}
-    assumed = {**dict.fromkeys(found, 0.0), **structure, **data.get("assumed", {})}
+    means: dict[Level, dict[str, float]] = {level: dict(data[level]) for level in get_args(Level)}
+    levels: dict[str, Level] = {each["kind"]: each.get("level", "structure") for each in lines if each["change"]}
+    tasks = {kind: dict(of) for kind, of in data.get("tasks", {}).items()}
+    assumed = {**dict.fromkeys(found, 0.0), **means["structure"], **means["parameters"], **data.get("assumed", {})}
     for kind, by_task in found.items():
-        structure[kind] = drawn([gain for gain, _ in by_task.values()], assumed[kind])
+        mean = means[levels[kind]][kind] = drawn([gain for gain, _ in by_task.values()], assumed[kind])
         known = {}
         for each in sorted(frozenset.union(*(kinds for _, kinds in by_task.values()))):
             of = [gain for gain, kinds in by_task.values() if each in kinds]
             if len(of) < len(by_task):  # what all tasks have tells none apart
-                known[each] = drawn(of, structure[kind])
+                known[each] = drawn(of, mean)
         if known:
             tasks[kind] = known
     names = {part: sorted({each[part] for each in lines}) for part in ("task", "model", "meta_model")}
@@ -180,7 +211,7 @@ def written(data: Mapping[str, Any], lines: Sequence[Line]) -> dict[str, Any]:
 kind of task, on {', '.join(names['task'])} with {', '.join(names['model'])} (meta model {', '.join(names['meta_model'])}), by \
 benchmarks/priors.py: drawn towards the mean gain by the normal model with a spread of {BETWEEN} between kinds and {WITHIN} within one."
     assumed = {kind: assumed[kind] for kind in assumed if kind in found or kind in data.get("assumed", {})}
-    return {**data, "source": source, "structure": structure, "tasks": tasks, "assumed": assumed}
+    return {**data, "source": source, **means, "tasks": tasks, "assumed": assumed}
 
 
 def report(lines: Sequence[Line]) -> Iterator[str]:
@@ -199,7 +230,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--write", type=Path, nargs="?", const=FILE, help="make the data file of what was measured")
     parser.add_argument("--tasks", nargs="+", default=[*EXAMPLES, *read_lists().design])
-    parser.add_argument("--starts", nargs="+", default=["single-call"], help="that are changed")
+    parser.add_argument("--starts", nargs="+", default=["single-call", OWN], help="that are changed")
+    parser.add_argument("--levels", nargs="+", choices=get_args(Level), default=get_args(Level), help="of the changes")
+    parser.add_argument("--draws", type=int, default=6, help="of each change of parameters")
     parser.add_argument("--data", type=Path, default=DATA, help="folder with a folder of rows for every set")
     parser.add_argument("--train", type=int, default=16, help="rows that the start is run on first")
     parser.add_argument("--rows", type=int, default=40, help="dev rows that each program is run on")

@@ -37,6 +37,9 @@ PATIENCE = 8
 """Draws in a row whose candidates were closed without an adoption, after which another parent is tried."""
 SETTLED = 1 / 3
 """Share of the planned calls: where no more of them are left, the structure is taken to have settled."""
+DEAR = 2
+"""Further calls an example from which on a change waits until the structure has settled: once it is adopted, every later comparison
+takes as many more."""
 LEAST_WEIGHT = 0.02
 """A critic whose votes are worth less is not asked any more."""
 Draw: TypeAlias = tuple[str, int]
@@ -107,7 +110,7 @@ class Bandit(Generic[P]):
         population = context.population
         self._objective, self._scale = population.objective, population.scale
         self._takes = population.takes(parent.program)
-        ballots = await self._votes(parent, [option for _, option in offers], context)
+        ballots = await self._votes(parent, context)
         behind = self._behind(parent, context)
         found: list[Pick[P]] = []
         left = context.left
@@ -150,9 +153,9 @@ class Bandit(Generic[P]):
         if len(self._barren) >= PATIENCE and not self._settled:
             self._settled = True
             offers = self._untried(parent, context)
-            if any(option.late for _, option in offers):  # which comes before other parents
+            if any(option.late or option.extra >= DEAR for _, option in offers):  # which comes before other parents
                 self._barren.clear()
-                why = f"{PATIENCE} candidates in a row were not better: now other models at the steps"
+                why = f"{PATIENCE} candidates in a row were not better: now what takes more calls, and other models"
                 context.record(Noted(about="plateau", text=why, spent=context.spent))
         while self.wanders and (len(self._barren) >= PATIENCE or not offers):
             if parent is population.incumbent and not offers:
@@ -175,15 +178,18 @@ class Bandit(Generic[P]):
     def _untried(self, parent: Candidate[P], context: Context[P]) -> list[tuple[Proposer[P], Option]]:
         """What is left to try on a parent; what is for a settled structure only once a plateau was met, few calls are left, or nothing
         else is."""
-        offers = [
+        offers = self._all(parent, context)
+        if self._settled or context.left <= SETTLED * (context.left + context.spent):
+            return offers
+        return [each for each in offers if not each[1].late and each[1].extra < DEAR] or offers
+
+    def _all(self, parent: Candidate[P], context: Context[P]) -> list[tuple[Proposer[P], Option]]:
+        return [
             (proposer, option)
             for proposer in self.proposers
             for option in proposer.options(parent, context)
             if self._tries[option.key] < option.most and option.cost <= context.left
         ]
-        if self._settled or context.left <= SETTLED * (context.left + context.spent):
-            return offers
-        return [each for each in offers if not each[1].late] or offers
 
     def _elsewhere(self, context: Context[P]) -> Candidate[P] | None:
         """Another parent: of the instance front, that which is best on most rows and was not left behind."""
@@ -248,12 +254,12 @@ class Bandit(Generic[P]):
         price = self._objective.expected(option.extra, option.tokens, self._takes, self._scale)
         return Belief(carried.mean - price, carried.spread)
 
-    async def _votes(self, parent: Candidate[P], options: Sequence[Option], context: Context[P]) -> Ballots | None:
-        """Asked once a parent, while votes are worth it."""
+    async def _votes(self, parent: Candidate[P], context: Context[P]) -> Ballots | None:
+        """Asked once a parent, while votes are worth it, and of what waits until the structure has settled, too."""
         critic = self.critic
-        options = [each for each in options if each.level == "structure"]
         if critic is None or parent.program.hash in self._ballots:
             return self._ballots.get(parent.program.hash)
+        options = [each for _, each in self._all(parent, context) if each.level == "structure"]
         if not options or self.weight.value < LEAST_WEIGHT or critic.cost > context.left:
             return None
         self._ballots[parent.program.hash] = ballots = await critic.vote(parent, options, context)
