@@ -32,7 +32,7 @@ class Priors(Record):
     structure: Mapping[str, Gain]
     parameters: Mapping[str, Gain]
     tasks: Mapping[str, Mapping[str, Gain]] = Field(default_factory=dict[str, Mapping[str, Gain]])
-    """Of kinds of changes of the structure, means by kind of task (see `task_kinds`), where they are known."""
+    """Of kinds of changes, means by kind of task (see `task_kinds`), where they are known."""
     assumed: Mapping[str, Gain] = Field(default_factory=dict[str, float])
     """Of those kinds whose mean in `structure` was measured, what was assumed before: a new measurement begins with that."""
     spreads: Mapping[str, Annotated[float, Field(gt=0, le=1)]] = Field(default_factory=dict[str, float])
@@ -41,11 +41,11 @@ class Priors(Record):
     def belief(self, kind: str, level: Level = "structure", tasks: Iterable[str] = ()) -> Belief:
         """What is believed of a kind of change, on a task of these kinds. What is known by several of them is averaged, not added: they
         were measured on the same few tasks."""
+        known = self.tasks.get(kind, {})
+        found = [known[each] for each in tasks if each in known]
         if level == "structure":
-            known = self.tasks.get(kind, {})
-            means = [known[each] for each in tasks if each in known]
-            return Belief(fmean(means) if means else self.structure.get(kind, 0.0), PRIOR_SPREAD)
-        return Belief(self.parameters.get(kind, 0.0), self.spreads.get(kind, PRIOR_SPREAD))
+            return Belief(fmean(found) if found else self.structure.get(kind, 0.0), PRIOR_SPREAD)
+        return Belief(fmean(found) if found else self.parameters.get(kind, 0.0), self.spreads.get(kind, PRIOR_SPREAD))
 
 
 @cache

@@ -12,7 +12,9 @@ from functools import lru_cache
 from statistics import median
 
 from flowbot.optimizer.feedback.runs import PERFECT
+from flowbot.optimizer.seams import Context
 from flowbot.runtime.evaluation import Row
+from flowbot.runtime.program import WorkflowProgram
 from flowbot.task import Task
 from flowbot.workflow.nodes import node_at
 from flowbot.workflow.scope import Scope
@@ -45,8 +47,15 @@ def task_kinds(task: Task, workflow: Workflow, path: str, rows: Sequence[Row]) -
     return (*found, f"failure {failure}") if (failure := _failure(rows)) else tuple(found)
 
 
+def step_kinds(context: Context[WorkflowProgram], program: WorkflowProgram, path: str) -> tuple[str, ...]:
+    """The kinds of task that a change of a step's parameters is made for, by the training runs of its program."""
+    return task_kinds(context.task, program.workflow, path, context.recorded(program, context.training))
+
+
 def _output(workflow: Workflow, path: str) -> str:
     """What a step gives, its reasoning aside; several things of different kinds are an object."""
+    if ":" in path:
+        return "text"  # what a model's call in a program gives
     name, scope = path.rpartition("/")[2], Scope.of(workflow.sketch).at(path)
     given = [each for each in node_at(workflow.sketch, path).gives if each != REASONING]
     types = [scope.type_of(f"{name}.{each}") for each in given]

@@ -17,6 +17,7 @@ from flowbot.optimizer.feedback.runs import alike, alternated, calls_of, failing
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.rendering import values_text
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
+from flowbot.optimizer.task_kinds import step_kinds
 from flowbot.run.events import Arm
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
@@ -53,7 +54,8 @@ class Demonstrations:
                 tokens = prompt_tokens(LLMParameters(demonstrations=tuple(shown)))
                 tokens -= prompt_tokens(LLMParameters(demonstrations=told.demonstrations))
                 title = f"show step `{path}` worked examples"
-                found.append(option(program, arm, title, most=most, tokens=tokens))
+                kinds = step_kinds(context, program, path)
+                found.append(option(program, arm, title, most=most, kinds=kinds, tokens=tokens))
         return found
 
     async def propose(

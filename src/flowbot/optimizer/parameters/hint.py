@@ -15,6 +15,7 @@ from flowbot.optimizer.prompts import fill
 from flowbot.optimizer.rendering import value_text
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
 from flowbot.optimizer.step_view import REPLY
+from flowbot.optimizer.task_kinds import step_kinds
 from flowbot.run.events import Arm
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
@@ -57,7 +58,8 @@ class Hint:
                 arm, title = Arm(kind="hint", place=path), f"say how step `{path}` is to write what it gives"
                 most = len(ruled) + (self.asked if asked else 0)
                 cost = 0 if ruled else 1
-                found.append(option(program, arm, title, cost=cost, most=most, tokens=WORDS))
+                kinds = step_kinds(context, program, path)
+                found.append(option(program, arm, title, cost=cost, most=most, kinds=kinds, tokens=WORDS))
         return found
 
     async def propose(

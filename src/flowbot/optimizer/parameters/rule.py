@@ -16,6 +16,7 @@ from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.prompts import fill
 from flowbot.optimizer.rendering import mistake_text, right_text, sentence, value_text, values_text
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
+from flowbot.optimizer.task_kinds import step_kinds
 from flowbot.run.events import Arm
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
@@ -59,7 +60,8 @@ class Rule:
         asked = context.meta_mode == "large" or any(labels_of(context, program, path) for path in paths)
         cost = self.blame.cost(program, rows) + asked
         title = "append a rule to what a step is told"
-        return [option(program, arm, title, cost=cost, most=self.most, tokens=WORDS)]
+        kinds = step_kinds(context, program, paths[0])
+        return [option(program, arm, title, cost=cost, most=self.most, kinds=kinds, tokens=WORDS)]
 
     async def propose(
         self, parent: Candidate[WorkflowProgram], focus: Focus, want: int, context: Context[WorkflowProgram]

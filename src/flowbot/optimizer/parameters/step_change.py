@@ -155,7 +155,16 @@ def too_long(told: Parameters, before: Parameters) -> str:
     return f"it would be told about {now} tokens, and {PROMPT_TOKENS} are the most"
 
 
-def option(program: WorkflowProgram, arm: Arm, title: str, *, cost: int = 0, most: int = 1, **more: Any) -> Option:
+def option(
+    program: WorkflowProgram,
+    arm: Arm,
+    title: str,
+    *,
+    cost: int = 0,
+    most: int = 1,
+    kinds: Sequence[str] = (),
+    **more: Any,
+) -> Option:
     """A change that may be tried on exactly this program: on another one the same change is another text.
 
     Args:
@@ -164,11 +173,13 @@ def option(program: WorkflowProgram, arm: Arm, title: str, *, cost: int = 0, mos
         title: the change, in plain words.
         cost: questions to the meta model that a draw takes at most.
         most: draws that are worth it.
+        kinds: of task, where what is believed goes by them; see `task_kinds`.
         more: other members of `Option`.
     """
     level = "parameters"
+    prior = shipped_priors().belief(arm.kind, level, kinds)
     key = stable_hash([program.hash, str(arm)])
-    return Option(arm, key, title, shipped_priors().belief(arm.kind, level), cost=cost, most=most, level=level, **more)
+    return Option(arm, key, title, prior, cost=cost, most=most, level=level, **more)
 
 
 def proposal(
