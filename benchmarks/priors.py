@@ -103,12 +103,12 @@ async def measured(
                 for made in await proposer.propose(parent, focus, option.at_once, search):  # once more from the store
                     line = {**about, **change, "tasks": list(of), "extra": option.extra, "by": made.code_by or ""}
                     line |= {"made": made.title}
-                    if _key(line) in done or (made.program is not None and made.program.hash in seen):
-                        continue
                     if made.program is None:
-                        yield {**line, "fault": "; ".join(made.faults)}
+                        if _key(line) not in done:
+                            yield {**line, "fault": "; ".join(made.faults)}
                         continue
-                    seen.add(made.program.hash)
+                    if made.program.hash in seen or (seen.add(made.program.hash) or _key(line) in done):
+                        continue
                     await search.run(made.program, rows, "val")
                     yield {**line, "scores": _scores(search, made.program, rows)}
 

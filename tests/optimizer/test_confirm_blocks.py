@@ -141,12 +141,23 @@ async def test_at_a_ceiling_whole_blocks_decide_and_without_one_nothing_is_claim
     assert verdict.n == blocks * BLOCK
 
 
-@pytest.mark.parametrize("planned", [0, 19, 20, 45, 60])
-async def test_a_block_that_the_plan_does_not_surely_allow_is_not_begun(planned: int) -> None:
+@pytest.mark.parametrize("planned", [0, 1, 2, 19, 20, 45, 60, 200])
+async def test_the_last_block_has_the_rows_that_the_plan_surely_allows(planned: int) -> None:
     context = Validation(even, 40, planned=planned)
     winner(context, gain=0.1)
     await Confirm[Named]().choose(context)
-    assert context.spent == planned // (2 * BLOCK) * 2 * BLOCK
+    rows = min(40, planned // 2)
+    assert context.spent == 2 * rows
+    assert [each.n for each in verdicts(context)] == [rows] * (rows > 0)
+
+
+async def test_rows_that_one_side_was_run_on_already_take_the_other_side_alone() -> None:
+    context = Validation(even, 40, planned=25)
+    winner(context, gain=0.1)
+    await context.run(context.population.start.program, context.validation[:15], "val")
+    context.settle()
+    await Confirm[Named]().choose(context)
+    assert [each.n for each in verdicts(context)] == [10], "the ten calls that are left pay for ten rows of the winner"
 
 
 async def test_half_of_what_the_search_believes_counts_and_along_the_whole_lineage() -> None:

@@ -31,7 +31,8 @@ def test_few_validation_rows_are_judged_on_and_shown_to_nobody(orders: Task, tmp
     )
     result, events = searched(few, tmp_path, 500)
     train = {each.id for each in few.splits["train"]}
-    shown = {row for each in events if isinstance(each, Proposal) for row in each.shown}
+    # What two changes were picked by is no evidence for both together, and is shown to nobody.
+    shown = {row for each in events if isinstance(each, Proposal) and each.arm.kind != "combine" for row in each.shown}
     assert shown
     assert shown <= train
     told = [json.loads(line) for line in (tmp_path / "run" / "examples.jsonl").read_text().splitlines()]

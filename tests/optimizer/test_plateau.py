@@ -15,9 +15,9 @@ from search_help import searching
 
 from flowbot.optimizer.belief import Belief
 from flowbot.optimizer.judge import PRIOR_SPREAD
-from flowbot.optimizer.planner import LEAST_WEIGHT, PATIENCE, VOTE_WORTH, Bandit, VoteWeight
+from flowbot.optimizer.planner import DEAR, LEAST_WEIGHT, PATIENCE, VOTE_WORTH, Bandit, VoteWeight
 from flowbot.optimizer.population import Candidate, Outcome
-from flowbot.optimizer.seams import Ballots, Focus, Option, Proposal
+from flowbot.optimizer.seams import Ballots, Context, Focus, Option, Pick, Proposal
 from flowbot.optimizer.structure.catalogue_changes import CatalogueChanges
 from flowbot.run.events import Arm, Verdict
 from flowbot.runtime.program import WorkflowProgram
@@ -45,6 +45,14 @@ def options(parent: str, number: int, most: int = 1) -> list[Option]:
         Option(Arm(kind=f"k{each}"), f"{parent}/{each}", f"k{each}", Belief(0.0, 0.1), most=most)
         for each in range(number)
     ]
+
+
+async def all_picks(bandit: Bandit[WorkflowProgram], search: Context[WorkflowProgram]) -> list[Pick[WorkflowProgram]]:
+    """What is drawn until nothing is left."""
+    found: list[Pick[WorkflowProgram]] = []
+    while picks := await bandit.picks(50, search):
+        found += picks
+    return found
 
 
 def populated(*members: tuple[str, str]) -> Lookup:
@@ -223,9 +231,11 @@ async def test_a_structural_change_is_tried_again_once_the_step_was_told_somethi
     start = single_call(orders.inputs, orders.outputs, orders.goal, reasoning=True)
     async with searching(orders, start, lambda request: "", tmp_path) as search:
         bandit: Bandit[WorkflowProgram] = Bandit([CatalogueChanges(asks=False)])
-        first = [each.focus.option.title for each in await bandit.picks(50, search)]
-        assert len(first) == len(set(first)) > 5
-        assert list(await bandit.picks(50, search)) == [], "each was tried once"
+        first = await all_picks(bandit, search)
+        assert len(first) == len({each.focus.option.title for each in first}) > 5, "each was tried once"
+        late = [each.focus.option.extra >= DEAR for each in first]
+        assert late == sorted(late), "what takes more calls comes last"
+        assert any(late)
         told = start.parameter("answer").model_copy(update={"instruction": "Count what is ordered, item by item."})
         tuned = Candidate(
             "p1", search.start.with_slot("answer", told), search.population.start, Arm(kind="rewrite"),
@@ -235,7 +245,8 @@ async def test_a_structural_change_is_tried_again_once_the_step_was_told_somethi
         search.population.close(tuned, "adopted")
         search.population.incumbent = tuned
         bandit.learn([(tuned, closed(decision="adopt")[1])])
-        again = await bandit.picks(50, search)
-        assert sorted(each.focus.option.title for each in again) == sorted(first)
+        again = await all_picks(bandit, search)
+        titles = [sorted(each.focus.option.title for each in picks) for picks in (first, again)]
+        assert titles[0] == titles[1]
         assert {each.parent.id for each in again} == {"p1"}
         assert all(each.focus.draw == 0 for each in again), "it is another try, not another draw"
