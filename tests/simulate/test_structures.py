@@ -116,7 +116,9 @@ def test_a_structure_of_the_better_half_is_tuned_before_it_is_dropped() -> None:
         return context, await searched(context, needed.FAIR)
 
     tuned = spared = 0
-    for seed in range(6):
+    for seed in range(40):
+        if seed >= 6 and spared:  # few are: what is dropped outright is worse than that
+            break
         context, _ = asyncio.run(run(seed))
         population = context.population
         tuned += sum(each.origin is not None and each.origin.level == "structure" for each in population.members)
