@@ -11,6 +11,18 @@ from doc_snippets import ROOT, readme_task
 
 from flowbot.fields.yaml import dump_yaml
 
+PROGRAM = """
+import httpx, flowbot as fb
+SORT = fb.Param("sort", "Say which department should answer.")
+
+def answer(message: str) -> str:
+    said = {"model": "gpt-x", "max_tokens": 9, "temperature": 0, "messages": [{"role": "user", "content": f"{SORT} {message}"}]}
+    reply = httpx.post("https://api.openai.com/v1/chat/completions", json=said).json()
+    return reply["choices"][0]["message"]["content"]
+
+def pretend(message: str) -> str:
+    return "billing"
+"""
 DEPARTMENTS = ("billing", "delivery", "technical")
 
 
@@ -27,6 +39,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "prompt.txt": "Say which department should answer.",
         "papers.jsonl": json.dumps({"title": "Pears", "text": "Pears are green."}),
         "metrics.py": "def score(example, outputs):\n    return 1.0\n",
+        "app.py": PROGRAM,
         "tools.py": (
             "def lookup(name: str) -> float:\n    return 1.0\n\n"
             "def refund(order: str) -> str:\n    return order\n\n"
