@@ -169,3 +169,25 @@ def test_it_is_said_that_python_is_not_reordered_where_structures_are_changed(me
     require_fits(ready, find_method(method), Objective(), Limits(), ())
     assert len(news) == said
     assert all("`app` is your Python" in each for each in news)
+
+
+async def test_a_search_counts_on_what_a_programs_first_runs_took_with_some_more(tmp_path: Path) -> None:
+    task = task_of(ROWS, programs=[program_of(placed, name="app.py:run")])
+    async with searching(task, program({"which": "lead"}), lambda _: "-", tmp_path) as search:
+        assert search.calls_of(search.start) == 20
+        await search.run(search.start, search.rows[:2], "train")
+        assert search.calls_of(search.start) == 20, "not settled"
+        search.settle()
+        assert search.calls_of(search.start) == 1
+        filled = search.start.with_slot("app", ProgramParameters(slots={"after": filling()}))
+        assert search.calls_of(filled) == 2
+
+
+def filling() -> dict[str, Any]:
+    node = {"kind": "llm", "in": {"docs": "docs"}, "out": {"revised": "list[str]"}}
+    return {
+        "inputs": {"docs": "list[str]"},
+        "outputs": {"docs": "revise.revised"},
+        "nodes": {"revise": node},
+        "parameters": {"revise": {"instruction": "-"}},
+    }

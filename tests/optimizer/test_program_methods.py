@@ -17,7 +17,6 @@ from flowbot.run.result import RunResult
 from flowbot.task import Task
 from flowbot.testing.fake_behaviours import BEHAVIOURS
 from flowbot.workflow.parameters import LLMParameters
-from flowbot.workflow.workflow import Workflow
 
 PLAN = fb.Param("plan", "PLAN: name the thing that is asked about.")
 ANSWER = fb.Param("answer", "ANSWER: say anything of {thing}.")
@@ -82,22 +81,12 @@ def tuned(method: str, folder: Path) -> RunResult:
         for split in ("train", "val", "test")
     }
     task = Task(
-        goal="Name it.", inputs={"q": "str"}, outputs={"a": "str"}, metric="exact", programs=[app],
+        goal="Name it.", inputs={"q": "str"}, outputs={"a": "str"}, metric="exact",
         train=rows["train"], val=rows["val"], test=rows["test"],
     )  # fmt: skip
-    node = {"kind": "program", "call": "app", "in": {"q": "q"}, "out": {"a": "str"}, "max_calls": 3}
-    start = Workflow.from_data(
-        {
-            "flowbot": 1,
-            "inputs": {"q": "str"},
-            "outputs": {"a": "app.a"},
-            "nodes": {"app": node},
-            "parameters": {"app": {"texts": {"plan": PLAN.default, "answer": ANSWER.default}}},
-        }
-    )
     with patch.dict(BEHAVIOURS, {"meta": meta, "task": model}):  # pyright: ignore[reportArgumentType]
         return fb.optimize(
-            task, start=start, lm="fake/task", meta_lm="fake/meta", method=method, effort=150, meta_mode="large",
+            task, start=app, lm="fake/task", meta_lm="fake/meta", method=method, effort=150, meta_mode="large",
             cache_dir=folder / "cache", run_dir=folder / "run",
         )  # fmt: skip
 

@@ -30,6 +30,7 @@ from .ceilings import BLOCK, FEWEST
 from .estimate import phases
 from .method import Loop
 from .population import Candidate
+from .program_calls import PROBED, runs_program
 from .reserve import Reserve
 from .scored import scored
 from .seams import PlanUsed
@@ -105,6 +106,10 @@ async def _open(search: Search, loop: Loop, planned: CostEstimate, models: Seque
         search.watch.news(text)
         search.record(Noted(about="models", text=text, spent=search.spent))
     search.session.budget.forget_largest()
+    if runs_program(search.start):
+        with suppress(PlanUsed):  # it is met again below
+            await search.run(search.start, search.training[:PROBED], "train")
+        search.settle()
     rows = loop.opening(search)
     validates = set(rows) <= set(search.validation)
     search.watch.plan = phases(planned, search.calls_of(search.start) * len(rows), validates=validates)

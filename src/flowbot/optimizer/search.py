@@ -31,6 +31,7 @@ from .feedback.runs import failing
 from .guard import Guard
 from .objective import Limits, Objective
 from .population import Outcome, Population
+from .program_calls import ProgramCalls
 from .progress import Watch
 from .seams import FeedbackMode, MetaMode, PlanUsed
 from .step_models import StepModels
@@ -97,6 +98,7 @@ class Search:
         self._order = {split: self._ordered(split) for split in splits}
         self._examples = {each.id: each for examples in self._order.values() for each in examples}
         self._judging = self.task.metric.judge_calls
+        self._program_calls = ProgramCalls()
         self._kept_back = 0.0
         self.ability: Ability | None = None
         """What the meta model was found to be able to do."""
@@ -207,7 +209,7 @@ class Search:
 
     def calls_of(self, program: WorkflowProgram) -> float:
         """As of `Context`: every way, step, item, sample and round, and the judges of the metric."""
-        return program.most_calls + self._judging
+        return self._program_calls.most(program) + self._judging
 
     @property
     def signatures(self) -> Mapping[str, ToolSignature]:
@@ -354,6 +356,7 @@ class Search:
             self.dropped -= self._unsettled_drops
         self._asked = set() if self._cut else {each for each in self._asked if each not in self.session.charged}
         self._cut = self._met = False
+        self._program_calls.learn(self.start, self._rows)
         self._unsettled.clear()
         self._unsettled_drops.clear()
         self._settled_at = self.spent
