@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import statistics
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -29,6 +30,7 @@ from rich.console import Console
 from rich.table import Table
 
 from flowbot.optimizer.confirm import Confirm
+from flowbot.optimizer.planner import Bandit
 from simulate.designed import Again, BornRewrittenUnseen, BornShown, Both, Fixed, Merge
 from simulate.fair import EarlyJudge, FairBandit, FairJudge, FrontBandit
 from simulate.product import BY_CHANCE, Settings, Voters, search
@@ -54,6 +56,7 @@ PARTS = {
     "rewritten unseen": replace(AS_IT_IS, structures=BornRewrittenUnseen),
     "merge": replace(AS_IT_IS, more=(Both, Merge)),
     "given up early": replace(AS_IT_IS, judge=EarlyJudge),
+    "dear at any time": replace(AS_IT_IS, planner=partial(Bandit, dear=math.inf)),
     "parents from the front": replace(AS_IT_IS, planner=FrontBandit),
     "without other parents": replace(AS_IT_IS, wanders=False),
     "critic reads all": replace(AS_IT_IS, voters=partial(Voters, reads_all=True)),

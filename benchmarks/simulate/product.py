@@ -219,7 +219,7 @@ class Settings:
     structures: Callable[[bool], Structures] = Structures
     more: tuple[Callable[[], Proposer[Program]], ...] = ()
     closing: Callable[[], Closing[Program]] = Confirm
-    planner: type[Bandit[Program]] = Bandit
+    planner: Callable[..., Bandit[Program]] = Bandit
     judge: type[PosteriorJudge[Program]] = PosteriorJudge
     texts: tuple[str, ...] = ("demonstrate", "rewrite")
 

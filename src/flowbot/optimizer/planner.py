@@ -77,6 +77,7 @@ class Bandit(Generic[P]):
         critic: None: nobody votes.
         even: True: every option is as likely as any other: the control that shows what choosing is worth.
         wanders: False: it stays with the incumbent, whatever plateau there is.
+        dear: further calls an example from which on a change waits until the structure has settled.
         order: which of structure and parameters comes first; see `seams.Order`.
     """
 
@@ -84,6 +85,7 @@ class Bandit(Generic[P]):
     critic: Critic[P] | None = None
     even: bool = False
     wanders: bool = True
+    dear: float = DEAR
     order: Order = "free"
     weight: VoteWeight = field(default_factory=VoteWeight)
     _gains: dict[tuple[Level, str], dict[Draw, float]] = field(
@@ -153,7 +155,7 @@ class Bandit(Generic[P]):
         if len(self._barren) >= PATIENCE and not self._settled:
             self._settled = True
             offers = self._untried(parent, context)
-            if any(option.late or option.extra >= DEAR for _, option in offers):  # which comes before other parents
+            if any(option.late or option.extra >= self.dear for _, option in offers):  # which comes before other parents
                 self._barren.clear()
                 why = f"{PATIENCE} candidates in a row were not better: now what takes more calls, and other models"
                 context.record(Noted(about="plateau", text=why, spent=context.spent))
@@ -181,7 +183,7 @@ class Bandit(Generic[P]):
         offers = self._all(parent, context)
         if self._settled or context.left <= SETTLED * (context.left + context.spent):
             return offers
-        return [each for each in offers if not each[1].late and each[1].extra < DEAR] or offers
+        return [each for each in offers if not each[1].late and each[1].extra < self.dear] or offers
 
     def _all(self, parent: Candidate[P], context: Context[P]) -> list[tuple[Proposer[P], Option]]:
         return [
