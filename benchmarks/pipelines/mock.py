@@ -51,6 +51,7 @@ class Mock:
                 self.send_response(200)
                 self.send_header("Content-Type", kind)
                 self.send_header("Content-Length", str(len(data)))
+                self.send_header("Connection", "close")  # many clients are left open by their owners
                 self.end_headers()
                 self.wfile.write(data)
 

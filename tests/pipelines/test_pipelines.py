@@ -36,6 +36,8 @@ def _clean(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.setenv(name, "")
     monkeypatch.setenv("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     yield
+    for name in [each for each in sys.modules if each.startswith("pipeline_")]:
+        del sys.modules[name]
     gc.collect()
 
 

@@ -72,7 +72,9 @@ def current() -> Strand:
     if strand is None:
         strand = begin()
     job: Strand | None = getattr(_job, "strand", None)
-    if job is not None and job.parent is strand:  # a context of its own inside what was submitted to a thread
+    if job is not None and any(
+        each is strand for each, _ in job.line()[1:]
+    ):  # a context of its own inside what was submitted to a thread
         strand = job
         _here.set(strand)
     if strand.owner is None:
@@ -87,7 +89,9 @@ def current() -> Strand:
 
 def forked(function: Callable[P, T]) -> Callable[P, T]:
     """`function` as it is to run in another thread: in a copy of this context, as a strand of its own."""
-    context, parent = copy_context(), _here.get()
+    # The one that forks is found first: it may not have done anything yet.
+    parent = None if _here.get() is None else current()
+    context = copy_context()
     if parent is None:
         return lambda *args, **kwargs: context.run(function, *args, **kwargs)
     strand = _fork(parent)
@@ -125,10 +129,11 @@ def _follow_tasks() -> None:
 
     @wraps(plain)
     def create_task(loop: Any, coro: Any, **options: Any) -> Any:
-        parent = _here.get()
-        if parent is not None and loop.get_task_factory() is None:
+        known = _here.get()
+        if known is not None and loop.get_task_factory() is None:
+            parent = current()
             context: Context = options.get("context") or copy_context()
-            if context.get(_here) is parent:  # or else several tasks share it
+            if context.get(_here) in (known, parent):  # or else several tasks share it
                 context.run(_here.set, _fork(parent))
                 options["context"] = context
         return plain(loop, coro, **options)

@@ -142,7 +142,7 @@ def test_a_thread_that_has_done_nothing_yet_is_not_taken_for_one_that_it_starts(
         return ""
 
     with ThreadPoolExecutor(1) as pool:
-        pool.submit(forked(started)).result()
+        pool.submit(forked(copy_context().run), started).result()
     assert [each[:2] for each in told(recorder, None)[1]] == [("app/b[1]", "app/a[1]")]
 
 
