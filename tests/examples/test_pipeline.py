@@ -31,10 +31,11 @@ class Reader:
 
 
 def test_it_runs_as_it_stands_and_each_step_is_seen(tmp_path: Path) -> None:
-    program = f"{FOLDER / 'app.py'}:answer"
+    program = "app.py:answer"
     found = fb.evaluate(program, FOLDER, lm=Reader(), cache_dir=tmp_path)
     assert (found.errors, found.calls) == (0, 80)
     assert found.mean >= 0.75
+    assert found.workflow.sketch.dump()["nodes"]["app"]["max_calls"] == 2  # as its task says
     trace = found.rows[0].trace
     assert trace is not None
     nodes = {each.node.partition("/")[2]: each for each in trace.steps}

@@ -56,7 +56,7 @@ def program_workflow(program: UserProgram, task: Task) -> Workflow:
     takes = _takes(program, given)
     name = free_name(Path(program.name.partition(":")[0]).name.removesuffix(".py"), {*takes})
     out = {field.name: str(field.type) for field in task.outputs}
-    node = ProgramNode(call=program.name, inputs={each: each for each in takes}, out=out)
+    node = ProgramNode(call=program.name, inputs={each: each for each in takes}, out=out, max_calls=program.max_calls)
     sketch = Sketch(
         inputs={each: given[each] for each in takes},
         outputs={each: f"{name}.{each}" for each in out},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,8 +24,10 @@ from .tools import Effects
 SECONDS = 300.0
 """Of its own time that one run of a program may take; what it waits for models is not counted."""
 MOST_SECONDS = 86_400.0
-_FORMS = "FILE.py:NAME, or a mapping with call, and effects, simulate, timeout"
-_KEYS = ("call", "effects", "simulate", "timeout")
+_FORMS = "FILE.py:NAME, or a mapping with call, and effects, simulate, timeout, max_calls"
+_KEYS = ("call", "effects", "simulate", "timeout", "max_calls")
+CALLS, MOST_CALLS = 20, 1000
+"""Model calls of one run, at most, where nothing is said; and the most that may be said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ class UserProgram:
         simulate: stands in for one that writes, while optimising and evaluating.
         timeout: seconds of its own time that one run may take; what it waits for models is not counted.
         tunable: the texts and values that its code reads.
+        max_calls: model calls that one run may make; a search plans with so many.
     """
 
     name: str
@@ -49,6 +52,7 @@ class UserProgram:
     simulate: Callable[..., Any] | None = None
     timeout: float = SECONDS
     tunable: tuple[Param | Value, ...] = ()
+    max_calls: int = CALLS
 
 
 def program_of(
@@ -144,6 +148,9 @@ def read_program(value: Any, where: str, folder: Path, modules: Modules) -> User
         raise UserError(f"{where}.effects", repr(effects), "reads or writes")
     if not is_number(timeout) or not 0 < timeout <= MOST_SECONDS:
         raise UserError(f"{where}.timeout", repr(timeout), f"seconds, above 0 and at most {MOST_SECONDS:g}")
+    calls: object = parts.get("max_calls", CALLS)
+    if not isinstance(calls, int) or isinstance(calls, bool) or not 1 <= calls <= MOST_CALLS:
+        raise UserError(f"{where}.max_calls", repr(calls), f"a whole number from 1 to {MOST_CALLS}")
     files = {
         key: reference(parts.get(key), f"{where}.{key}", folder)
         for key in ("call", "simulate")
@@ -154,7 +161,7 @@ def read_program(value: Any, where: str, folder: Path, modules: Modules) -> User
     loaded = {key: modules.load(file, name, f"{where}.{key}") for key, (file, name) in files.items()}
     identity = ", ".join(file_identity(name, file) for file, name in files.values())
     try:
-        return program_of(
+        made = program_of(
             loaded["call"],
             name=parts["call"],
             effects=effects,
@@ -164,6 +171,7 @@ def read_program(value: Any, where: str, folder: Path, modules: Modules) -> User
         )
     except UserError as error:
         raise error.at(f"{where}: {error.where}") from None
+    return replace(made, max_calls=calls)
 
 
 def named_program(call: str, programs: Mapping[str, UserProgram]) -> UserProgram | None:
