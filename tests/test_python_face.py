@@ -247,13 +247,15 @@ def test_a_slip_in_an_argument_is_one_line_that_teaches(
 
 
 def test_a_missing_argument_is_named() -> None:
-    with pytest.raises(fb.UserError, match=r"missing a required argument: 'lm'.*expected optimize\(task, lm=…, …\)"):
-        fb.optimize(task(rows=ROWS))  # pyright: ignore[reportCallIssue]
+    with pytest.raises(fb.UserError, match=r"missing a required argument: 'task'.*expected optimize\(task, …\)"):
+        fb.optimize(lm="fake/echo")  # pyright: ignore[reportCallIssue]
+    with pytest.raises(fb.UserError, match="lm: found None; expected a model string"):
+        fb.optimize(task(rows=ROWS))
 
 
 async def test_async_code_is_told_of_slips_as_plain_code_is() -> None:
-    with pytest.raises(fb.UserError, match=r"'lm'.*expected optimize_async\(task, lm=…, …\)"):
-        await fb.optimize_async(task(rows=ROWS))  # pyright: ignore[reportCallIssue]
+    with pytest.raises(fb.UserError, match=r"'task'.*expected optimize_async\(task, …\)"):
+        await fb.optimize_async(lm="fake/echo")  # pyright: ignore[reportCallIssue]
     with pytest.raises(fb.UserError, match="did you mean 'seed'"):
         await fb.optimize_async(task(rows=ROWS), lm="fake/echo", sede=1)  # pyright: ignore[reportCallIssue]
     with pytest.raises(fb.UserError, match=r"'task'.*expected evaluate_async\(workflow, task, …\)"):

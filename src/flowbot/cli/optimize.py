@@ -48,6 +48,11 @@ def optimize(
     from .search import carry_out
     from .starts import start_workflow
 
+    missing = UserError(
+        "--model", "nothing", "a model such as openai/gpt-4.1-mini; beside a program that calls its own, --meta-model"
+    )
+    if start is None and model is None:
+        raise missing
     loaded = Task.load(task)
     given = None
     if start is None:
@@ -57,11 +62,7 @@ def optimize(
         loaded, workflow, words, given = start_workflow(start, loaded, cache_dir=calls.cache_dir)
     first = model or meta_model
     if first is None or (model is None and not any(isinstance(node, ProgramNode) for _, node in walk(workflow.sketch))):
-        raise UserError(
-            "--model",
-            "nothing",
-            "a model such as openai/gpt-4.1-mini; beside a program that calls its own, --meta-model",
-        )
+        raise missing
     job = Job(
         task=loaded,
         start=workflow,
