@@ -125,3 +125,27 @@ def test_a_programs_own_source_is_written_in_place(
     assert "gone was not written" in said.out
     assert '"plan", "New."' in (tmp_path / "app.py").read_text()
     assert flowbot(capsys, "export", "app.flow.yaml", "--to", "prompts").status == 2
+
+
+def test_a_search_writes_what_it_found_into_the_program_or_says_that_nothing_is_another(
+    capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = write_task(tmp_path / "task", sizes=(6, 3, 3))
+    (tmp_path / "task" / "app.py").write_text(
+        "import httpx\nimport flowbot as fb\nPLAN = fb.Param('plan', 'Count.')\n\n"
+        "def answer(note: str):\n    said = [{'role': 'user', 'content': f'{PLAN} {note}'}]\n"
+        "    url = 'http://127.0.0.1:9/v1/chat/completions'\n"
+        "    return httpx.post(url, json={'model': 'm', 'max_tokens': 9, 'messages': said}).json()['choices'][0]['message']['content']\n",
+        encoding="utf-8",
+    )
+    monkeypatch.chdir(tmp_path)
+    options = ["--start", "app.py:answer", *FAKE, "--method", "none", "--effort", "1", "--write-source"]
+    said = flowbot(capsys, "optimize", str(task), *options, "--cache-dir", "cache", "--run-dir", "run", "--json")
+    assert (said.status, said.err) == (0, "")
+    assert said.json["source"] == {"files": [], "names": [], "left": []}
+    (tmp_path / "run" / "found.flow.yaml").write_text(
+        (tmp_path / "run" / "found.flow.yaml").read_text().replace("Count.", "Count them."), encoding="utf-8"
+    )
+    said = flowbot(capsys, "export", "run", "--to", "source", "--out", "task")
+    assert (said.status, "Written: plan in" in said.out) == (0, True)
+    assert "fb.Param('plan', 'Count them.')" in (tmp_path / "task" / "app.py").read_text()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from .console import Console
 from .options import MODEL, MODELS, Calls, JudgeModel, Output, SearchOptions, TaskFile
+
+if TYPE_CHECKING:
+    from flowbot.workflow.workflow import Workflow
 
 
 def optimize(
@@ -75,7 +79,15 @@ def optimize(
         next_task="other-task.yaml",
         start_place=f"--start {start}",
         start_given=given,
-        write_source=task.resolve().parent if write_source else None,
+        write_source=_folder(workflow, task) if write_source else None,
     )
     console = Console.open(output)
     return carry_out(job, search, calls, console)
+
+
+def _folder(workflow: Workflow, task: Path) -> Path:
+    """The folder from which a program's file was named: this one, or that of the task."""
+    from flowbot.workflow.nodes import ProgramNode, walk
+
+    named = (node.call.rpartition(":")[0] for _, node in walk(workflow.sketch) if isinstance(node, ProgramNode))
+    return Path.cwd() if any(Path(file).is_file() for file in named if file) else task.resolve().parent

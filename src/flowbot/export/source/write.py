@@ -51,10 +51,11 @@ class Written:
         }
 
     def __str__(self) -> str:
-        told = (
-            f"{listed(self.names, 8)} in {listed([str(each) for each in self.files], 5)}" if self.files else "nothing"
-        )
-        return f"Written: {told}." + (f" Not written: {count(len(self.left), 'place')}." if self.left else "")
+        lines = f"Not written: {count(len(self.left), 'place')}." if self.left else ""
+        if not self.files:
+            return lines or "Nothing to write: the source says what was found."
+        told = f"{listed(self.names, 8)} in {listed([str(each) for each in self.files], 5)}"
+        return f"Written: {told}. {lines}".rstrip()
 
 
 @checked_arguments(
