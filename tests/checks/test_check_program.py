@@ -78,17 +78,18 @@ async def answer(question: str) -> str:
 """
 
 
-def check(folder: Path, program: str) -> Findings:
+def check(folder: Path, program: str, *, by_task: bool = False) -> Findings:
     (folder / "app.py").write_text(HEAD + program, encoding="utf-8")
     for name in ("train", "val", "test"):
         rows = ({"question": f"{name} {number} is late", "answer": f"{number}"} for number in range(2))
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     (folder / "task.yaml").write_text(
         "flowbot: 1\ngoal: Sort.\ninputs: {question: str}\noutputs: {answer: str}\nmetric: exact\n"
-        "data: {train: train.jsonl, val: val.jsonl, test: test.jsonl}\n",
+        "data: {train: train.jsonl, val: val.jsonl, test: test.jsonl}\n"
+        + ("programs: [app.py:answer]\n" if by_task else ""),
         encoding="utf-8",
     )
-    return fb.check(f"{folder}/app.py:answer", task=folder / "task.yaml")
+    return fb.check(folder / "task.yaml") if by_task else fb.check(f"{folder}/app.py:answer", task=folder / "task.yaml")
 
 
 def test_all_that_is_wrong_with_a_program_is_found_and_nothing_is_sent(tmp_path: Path) -> None:
@@ -113,12 +114,13 @@ def test_all_that_is_wrong_with_a_program_is_found_and_nothing_is_sent(tmp_path:
     assert "6 requests without a token limit (sort, app.py:answer)" in told
     assert "starts a process: true" in told
     assert "uname" not in told
-    assert sorted(found.facts["program"]["texts"]) == ["cut", "kept", "lost", "never", "stale", "whole"]
+    assert sorted(found.facts["programs"][0]["texts"]) == ["cut", "kept", "lost", "never", "stale", "whole"]
 
 
 def test_a_sound_program_whose_replies_must_be_numbers_is_sound(tmp_path: Path) -> None:
-    found = check(tmp_path, SOUND)
-    assert (found.ok, found.defects, found.warnings) == (True, [], [])
+    found = check(tmp_path, SOUND, by_task=True)
+    assert (found.ok, found.defects) == (True, [])
+    assert "program" not in " ".join(each.where + each.what for each in found.warnings)
     assert ("Tried", "on 3 examples with made-up replies: 2 model calls at most; none was sent") in found.rows
 
 

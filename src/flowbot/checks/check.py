@@ -162,6 +162,9 @@ async def _examine(
             look_at(read, signatures, findings)
             with redirect_stdout(StringIO()):  # what a metric prints, a thousand times
                 await score_task(session, read, findings)
+            folder = None if task.source is None else task.source.parent
+            for place in filter(None, (program_place(each.name, folder) for each in task.programs)):
+                await check_program(*place, read, findings)
             await ask_models(asking, session, findings)
             await judge_task(asking, session, read, findings)
             findings.warnings += too_long(findings.facts["model"], every_row(read))

@@ -41,8 +41,8 @@ _SEEDS = ("1", "2")
 """Orders of sets: `PYTHONHASHSEED`."""
 
 
-def program_place(text: str) -> tuple[Path, str] | None:
-    """File and name of a program, `FILE.py:NAME`; None where it is the path of something else.
+def program_place(text: str, folder: Path | None = None) -> tuple[Path, str] | None:
+    """File and name of a program, `FILE.py:NAME`, from a folder or this one; None where it is the path of something else.
 
     Raises:
         UserError: if there is no such file.
@@ -50,7 +50,7 @@ def program_place(text: str) -> tuple[Path, str] | None:
     name, mark, called = text.rpartition(".py:")
     if not mark or not called.isidentifier() or Path(text).is_file():
         return None
-    file = Path.cwd() / f"{name}.py"
+    file = (folder or Path()).resolve() / f"{name}.py"
     if not file.is_file():
         raise UserError("program", f"no file {file}", "a Python file")
     return file, called
@@ -114,7 +114,8 @@ def signature_defects(seen: Observed, task: Task, program: str) -> list[Remark]:
 
 def _say(seen: Observed, program: str, findings: Findings, *, tried: bool, writes: bool) -> None:
     texts, values = [each.name for each in seen.texts], [each.name for each in seen.values]
-    findings.facts["program"] = {"call": program, "texts": texts, "values": values, "runs": len(seen.runs)}
+    told = {"call": program, "texts": texts, "values": values, "runs": len(seen.runs)}
+    findings.facts.setdefault("programs", []).append(told)
     tuned = [f"{count(len(texts), 'text')} ({listed(texts, 8)})"] if texts else []
     tuned += [f"{count(len(values), 'value')} ({listed(values, 8)})"] if values else []
     findings.rows.append(("Program", f"{program}: {' and '.join(tuned) or 'no text and no value'} to tune"))

@@ -107,7 +107,8 @@ async def lift_async(
     price = settings.pop("price", None)
     async with Workbench(**settings) as bench:
         session = bench.session(say=say)
-        runs = ProgramRuns({named.name: named}, session, price=price, allow_writes=allow_writes)
+        most = settings.get("max_reply_tokens")
+        runs = ProgramRuns({named.name: named}, session, price=price, max_reply=most, allow_writes=allow_writes)
         try:
             ended, failed = await _recorded(runs, named, solved, rows)
         finally:
