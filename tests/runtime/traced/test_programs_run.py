@@ -220,6 +220,38 @@ async def test_parameters_of_the_candidate_are_read_and_two_run_at_once() -> Non
     ]
 
 
+async def test_two_candidates_of_a_program_with_threads_run_at_once() -> None:
+    told = [{"texts": {"run_plan": f"Find{number} it."}} for number in (1, 2)]
+    async with engine(threads) as (made, _):
+        traces = await asyncio.gather(*(run(made, flow("threads", parameters=each), "a b") for each in told))
+    assert [trace.outputs for trace in traces] == [{"answer": f"Find{n}: a Find{n}: b"} for n in (1, 2)]
+
+
+DELAYS: list[float] = []
+
+
+async def side_by_side(question: str) -> str:
+    @fb.step
+    async def guess(number: int) -> str:
+        await asyncio.sleep(DELAYS[number])
+        return await ask(str(PLAN), question, temperature=1)
+
+    first = await asyncio.gather(guess(0), guess(1), guess(2))
+    return " ".join([*first, *await asyncio.gather(guess(0), guess(0))])
+
+
+async def test_what_ends_first_changes_neither_what_is_paid_nor_the_trace() -> None:
+    async with engine(side_by_side) as (made, endpoint):
+        endpoint.answer = lambda asked, number: web.json_response(tap_help.chat(f"guess {number}"))
+        DELAYS[:] = [0, 0.02, 0.04]
+        first = await run(made, flow("side_by_side"))
+        assert len(endpoint.bodies) == 5
+        DELAYS[:] = [0.04, 0.02, 0]
+        again = await run(made, flow("side_by_side"))
+        assert len(endpoint.bodies) == 5
+    assert [each.dump() for each in again.steps] == [each.dump() for each in first.steps]
+
+
 async def test_an_example_is_not_shown_to_itself() -> None:
     shown = {"inputs": {"question": "q"}, "outputs": {"query": "x"}, "example": "e1"}
     parameters = {"texts": {"run_plan": {"text": "Find it.", "demonstrations": [shown]}}}
