@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from proposer_help import task_of
 from search_help import searching
-from traced_help import program, row
+from traced_help import model, program, row
 
 import flowbot as fb
 from flowbot.optimizer.catalogue.catalogue import Catalogue
@@ -18,6 +18,7 @@ from flowbot.optimizer.methods import find_method
 from flowbot.optimizer.objective import Limits, Objective
 from flowbot.optimizer.parameters.combine import combined
 from flowbot.optimizer.parameters.settings import Settings, others, programs, values
+from flowbot.optimizer.parameters.step_change import task_outputs
 from flowbot.optimizer.rendering import instruction_text
 from flowbot.optimizer.seams import Focus, Option
 from flowbot.optimizer.search import Search
@@ -124,6 +125,20 @@ async def test_a_place_is_filled_with_a_call_of_its_types_and_then_as_the_catalo
         kinds = [each.arm.kind for each in proposer.options(search.population.start, search)]
         assert kinds[0] == "remove"
         assert {"verify", "think"} <= set(kinds)
+
+
+async def test_a_reply_that_is_the_result_in_all_runs_is_an_output_of_the_task_and_no_other(tmp_path: Path) -> None:
+    calls = (
+        model("app/call[1]", "a plan", texts=["plan"]),
+        model("app/call[2]", " no ", "app/call[1]", texts=["answer"]),
+    )
+    async with searching(task_of(ROWS), START, lambda _: "-", tmp_path) as search:
+        for name in search.training[:2]:
+            search._rows[search.start.hash, name] = row(*calls)  # pyright: ignore[reportPrivateUsage]
+        assert task_outputs(search, search.start, "app:answer") == {}, "two runs may agree by chance"
+        search._rows[search.start.hash, search.training[2]] = row(*calls)  # pyright: ignore[reportPrivateUsage]
+        assert task_outputs(search, search.start, "app:answer") == {"reply": "a"}
+        assert task_outputs(search, search.start, "app:plan") == {}
 
 
 def record(search: Search, program: WorkflowProgram) -> None:
