@@ -155,7 +155,9 @@ class Bandit(Generic[P]):
         if len(self._barren) >= PATIENCE and not self._settled:
             self._settled = True
             offers = self._untried(parent, context)
-            if any(option.late or option.extra >= self.dear for _, option in offers):  # which comes before other parents
+            if any(
+                option.late or option.extra >= self.dear for _, option in offers
+            ):  # which comes before other parents
                 self._barren.clear()
                 why = f"{PATIENCE} candidates in a row were not better: now what takes more calls, and other models"
                 context.record(Noted(about="plateau", text=why, spent=context.spent))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from typing import Any
 
@@ -119,8 +120,12 @@ def test_threads_of_a_small_pool_read_nothing_of_one_another() -> None:
             recorder.begin("step", "b", {"of": bool(number)}, parent=None).done(True)
 
         with ThreadPoolExecutor(1) as pool:
-            jobs = [(pool.submit, forked(work), number) for number in order]
-            for each in [submit(job, number) for submit, job, number in jobs]:
+            jobs: list[Future[None]] = []
+            for number in order:
+                jobs.append(pool.submit(forked(work), number))
+                while not jobs[-1].done():  # as a fast one has before the next is started, though nobody waits for it
+                    time.sleep(0)
+            for each in jobs:
                 each.result()
         recorder.begin("step", "c", {}, parent=None).done(True)
         return told(recorder, None)[1]
