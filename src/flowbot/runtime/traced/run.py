@@ -6,9 +6,11 @@ is spent, a pause and the infrastructure leave the program as `Stop` and are rai
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 
     from .recorded import Recorded
 
+_AT_ONCE = 32
+"""Programs that run in threads of their own at the same time."""
 _OWN = Path(__file__).parents[2]
 
 
@@ -104,6 +108,7 @@ class ProgramRuns:
         self._allow_writes, self._stand_in = allow_writes, stand_in
         self._models: Models | None = None
         self._blocking: set[str] = set()
+        self._threads = asyncio.Semaphore(_AT_ONCE)
 
     async def steps(
         self, holder: Step, node: ProgramNode, parameters: ProgramParameters, bounds: Bounds
@@ -169,11 +174,12 @@ class ProgramRuns:
         _require_fitting(program.name, function, inputs)
         apart = program.name in self._blocking or not _is_async(function)
         call = partial(function, **json.loads(json.dumps(dict(inputs))))
-        run = OneRun(self._tapped(), parameters, bounds, self._session)
-        try:
-            ended = await run.within(call, apart=apart, seconds=program.timeout)
-        finally:
-            run.close()
+        async with self._threads if apart else nullcontext():
+            run = OneRun(self._tapped(), parameters, bounds, self._session)
+            try:
+                ended = await run.within(call, apart=apart, seconds=program.timeout)
+            finally:
+                run.close()
         cause = run.stopped
         if run.is_blocked and not apart:
             self._blocking.add(program.name)  # its clients block: from now on in a thread of its own
