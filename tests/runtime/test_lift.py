@@ -62,6 +62,11 @@ def rag(at: Recorder, question: str) -> str:
     return at.ask("answer", "Answer from the passages.", f"Passages:\n- {listed}\n\n{question}", max_tokens=90)
 
 
+def numbered(at: Recorder, question: str) -> str:
+    docs = at.use(search, query=question, k=3)
+    return at.ask("answer", "\n".join(f"[{n}] {each}" for n, each in enumerate(docs, 1)) + f"\n\n{question}")
+
+
 def summaries(at: Recorder, question: str) -> str:
     docs = at.use(search, query=question, k=3)
     told = [at.ask("sum_up", f"Sum up for {question!r}: {each}") for each in docs]
@@ -104,6 +109,12 @@ async def test_retrieval_in_a_row_becomes_a_tool_between_two_calls() -> None:
     assert told.messages[0].parts == ("Answer from the passages.",)
     assert (told.max_tokens, told.model) == (90, "openai/gpt-4.1-mini")
     assert list(made.tools) == ["search"]
+
+
+async def test_items_that_are_numbered_are_joined_with_their_numbers() -> None:
+    made = await lifted(numbered)
+    code: Any = made.workflow.parameter("join")
+    assert "str(n + 1)" in code.code
 
 
 async def test_a_call_for_each_item_of_a_list_becomes_a_map() -> None:

@@ -19,9 +19,8 @@ from flowbot.checks.task import every_row
 from flowbot.fields import UserError
 from flowbot.fields.words import count, listed
 from flowbot.lm.providers import providers
-from flowbot.task.programs import named_program
+from flowbot.task.programs import CALLS, named_program
 from flowbot.task.quality import Remark
-from flowbot.workflow.nodes import ProgramNode
 
 from .observed import Observed
 from .process import Job, Trial
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from flowbot.task import Example, Task
     from flowbot.task.defects import ReadTask
 
-MAX_CALLS: int = ProgramNode.model_fields["max_calls"].default
 TRIALS = 3
 """Examples that it is run on."""
 _SECONDS = 150.0
@@ -56,20 +54,18 @@ def program_place(text: str, folder: Path | None = None) -> tuple[Path, str] | N
     return file, called
 
 
-async def check_program(
-    file: Path, name: str, read: ReadTask | None, findings: Findings, *, max_calls: int = MAX_CALLS
-) -> None:
+async def check_program(file: Path, name: str, read: ReadTask | None, findings: Findings) -> None:
     """Run a program twice on made-up replies, in processes of their own, and say what is wrong with it.
 
     Args:
         file, name: where it stands; the file's whole path.
         read: the task that it is for; without one it is only imported.
         findings: grows.
-        max_calls: model calls that it may make at most.
     """
     program = f"{file.name}:{name}"
     task = None if read is None else read.task
     said = None if task is None else named_program(program, {each.name: each for each in task.programs})
+    max_calls = CALLS if said is None else said.max_calls
     writes = said is not None and said.effects == "writes"
     rows = [] if read is None or read.task is None or writes else every_row(read)[:TRIALS]
     trials = tuple(Trial(example=row.place, inputs=dict(row.inputs), replies=replies(row)) for row in rows)

@@ -15,9 +15,8 @@ from flowbot.task.tools import tool_of
 from flowbot.workflow.prompt import Part, Ref
 
 from .calls import CallMade, Defeat, Known, shown
-from .templates import Torn, separator, template
+from .templates import Joining, Torn, joinings, template
 
-JOIN = "def run(items):\n    return {{'text': {between!r}.join(items)}}"
 _SAID = ("model", "temperature", "max_tokens")
 """What a node's parameters say of a request, besides its messages."""
 _WHOLE = "make the function that makes it a step (@fb.step), or hand on what a step gave as it is"
@@ -147,13 +146,12 @@ class Body:
     def _parts(self, texts: Sequence[str], step: CallMade) -> tuple[Part, ...]:
         """A message's parts; where it holds a list's items in a row, a node joins them first."""
         values = {name: [show_value(each) for each in column] for name, column in self.known.items()}
-        joins: dict[str, tuple[str, str]] = {}
+        joins: dict[str, tuple[str, Joining]] = {}
         for name, column in self.known.items():
             if Type.parse(self.types[name]) == Type("list", item=Type("str")):
-                between = separator(texts, column)
-                if between is not None:
-                    joins[f"{name} joined"] = (name, between)
-                    values[f"{name} joined"] = [between.join(items) for items in column]
+                for number, joining in enumerate(joinings(texts, column)):
+                    joins[f"{name} joined {number}"] = (name, joining)
+                    values[f"{name} joined {number}"] = [joining.joined(items) for items in column]
         try:
             parts = template(texts, values)
         except Torn as torn:
@@ -169,11 +167,11 @@ class Body:
                 made[part.ref] = self._join(*joins[part.ref])
         return tuple(Ref(ref=made[part.ref]) if isinstance(part, Ref) and part.ref in made else part for part in parts)
 
-    def _join(self, reference: str, between: str) -> str:
+    def _join(self, reference: str, joining: Joining) -> str:
         name = self.free("join")
         self.nodes[name] = {"kind": "code", "in": {"items": reference}, "out": {"text": "str"}}
-        self.parameters[f"{self.prefix}{name}"] = {"code": JOIN.format(between=between)}
-        self.give(f"{name}.text", "str", [between.join(items) for items in self.known[reference]])
+        self.parameters[f"{self.prefix}{name}"] = {"code": joining.code}
+        self.give(f"{name}.text", "str", [joining.joined(items) for items in self.known[reference]])
         return f"{name}.text"
 
 

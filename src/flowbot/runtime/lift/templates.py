@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from flowbot.workflow.prompt import Part, Ref
 
@@ -96,3 +98,43 @@ def separator(texts: Sequence[str], lists: Sequence[Sequence[str]]) -> str | Non
             second = text.find(items[1], first + len(items[0]))
             return text[first + len(items[0]) : second] if 0 <= first < second else None
     return None
+
+
+@dataclass(frozen=True, slots=True)
+class Joining:
+    """How a list's items stand in a row in a text.
+
+    Args:
+        before: what stands before each but the first.
+        number: of the second, where they are numbered; None where they are not.
+        behind: what stands behind the number.
+    """
+
+    before: str
+    number: int | None = None
+    behind: str = ""
+
+    def joined(self, items: Sequence[str]) -> str:
+        """The items in a row; the first has nothing before it."""
+        if self.number is None:
+            return self.before.join(items)
+        rest = (f"{self.before}{n}{self.behind}{item}" for n, item in enumerate(items[1:], self.number))
+        return "".join([*items[:1], *rest])
+
+    @property
+    def code(self) -> str:
+        """The same as a `code` node says it."""
+        if self.number is None:
+            return f"def run(items):\n    return {{'text': {self.before!r}.join(items)}}"
+        each = f"{self.before!r} + str(n + {self.number - 1}) + {self.behind!r} + item if n else item"
+        return f"def run(items):\n    return {{'text': ''.join([{each} for n, item in enumerate(items)])}}"
+
+
+def joinings(texts: Sequence[str], lists: Sequence[Sequence[str]]) -> list[Joining]:
+    """How items may stand in a row, by what stands between two of them: as it is, or with a number that counts them."""
+    between = separator(texts, lists)
+    if between is None:
+        return []
+    numbered = re.fullmatch(r"(\D*)([12])(\D*)", between)
+    counted = [Joining(numbered[1], int(numbered[2]), numbered[3])] if numbered else []
+    return [*counted, Joining(between)]
