@@ -77,6 +77,9 @@ def routed(question: str) -> str:
         return ask("Say more: " + question)
     return ask("Say less: " + question)
 
+def listed(question: str):
+    return [ask(question)]
+
 def history(question: str) -> str:
     said = [question]
     for _ in range(3):
@@ -141,6 +144,13 @@ def test_a_program_that_they_cannot_say_names_the_step_that_defeats_it(
     number = next(number for number, text in enumerate(APP.splitlines(), 1) if line in text)
     assert words in lifted.defeat.what
     assert lifted.defeat.where == f"app.py:{number}"
+
+
+def test_runs_that_do_not_give_what_the_task_wants_tell_nothing(folder: Path) -> None:
+    lifted = lift(folder, "listed")
+    assert (lifted.workflow, len(lifted.failed)) == (None, 6)
+    assert lifted.defeat is not None
+    assert lifted.defeat.what == "it ended well on 0 of the examples"
 
 
 def test_the_verb_writes_the_workflow_or_says_why_not(

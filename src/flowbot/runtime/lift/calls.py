@@ -69,6 +69,7 @@ class Defeat(Exception):
     def __init__(self, step: CallMade | str, what: str, mend: str) -> None:
         where, name = (step, "") if isinstance(step, str) else (step.where, f"{step.name} ")
         super().__init__(f"{where}: {name}{what}")
+        self.why = what
         self.remark = Remark(where, f"{name}{what}", mend)
 
 

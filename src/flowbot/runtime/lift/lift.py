@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Unpack
 
-from flowbot.fields import RefusedError, UserError
+from flowbot.fields import RefusedError, StepError, UserError
 from flowbot.fields.numbers import require_above_0
 from flowbot.runtime.blocking import blocking
 from flowbot.runtime.settings import CHECKS, WorkbenchSettings, require_settings, with_settings
@@ -155,7 +155,7 @@ async def _recorded(
                 failed.append(row.id)
                 continue
             outputs = outputs_of(ran.result, task.outputs)
-        except (RefusedError, ValueError):
+        except (RefusedError, StepError):
             failed.append(row.id)
             continue
         ended.append(Ran(inputs, outputs, calls_of(ran.events, program.call)))

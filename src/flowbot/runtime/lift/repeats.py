@@ -36,7 +36,7 @@ def repeated(outer: Body, group: Group) -> None:
             return _loop(outer, group, times)
         except Defeat as defeat:
             defeats.append(defeat)
-    why = f"; as a map it {defeats[0].remark.what}" if defeats else ""
+    why = f"; as a map it {defeats[0].why}" if defeats else ""
     what = f"is called {counts} times, for no list's items and not from what it gave before{why}"
     raise Defeat(
         group.first, what[:600], "hand it the items of a list that a step gave, or what it gave the time before"
