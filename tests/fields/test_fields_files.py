@@ -254,6 +254,8 @@ _MAY = {
     "workflow/starts/library.py": "the package's own files",
     "export/framework.py": "the package's own files",
     "report/report.py": "the package's own files",
+    "checks/program/check.py": "an empty folder for a program that is tried",
+    "checks/program/process.py": "the streams of a process that watches a program",
     "export/driver.py": "the streams of a program that is checked, which runs on its own",
     "cli/streams.py": "/dev/null, and the standard streams",
 }

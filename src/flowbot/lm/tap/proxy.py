@@ -108,7 +108,7 @@ class TapProxy:
         self._runner: web.AppRunner | None = None
         self._serving = asyncio.run_coroutine_threadsafe(self._serve(), loop)
 
-    def open(self, ask: Ask, max_reply: Callable[[Identity], int], environment: Mapping[str, str]) -> Passage:
+    def passage(self, ask: Ask, max_reply: Callable[[Identity], int], environment: Mapping[str, str]) -> Passage:
         """A way in, for a program that is started in this context; see `Passage`."""
         token = secrets.token_urlsafe(32)
         declare(token)

@@ -115,7 +115,7 @@ class Tap:
 
     def passage(self, environment: Mapping[str, str]) -> Passage:
         """A way in for a program in another process that is started in this context, with this environment."""
-        passage = self.models.proxy(self._loop).open(self.acall, self.models.max_reply, environment)
+        passage = self.models.proxy(self._loop).passage(self.acall, self.models.max_reply, environment)
         self._passages.append(passage)
         return passage
 
