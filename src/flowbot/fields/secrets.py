@@ -41,7 +41,7 @@ _PUBLIC = re.compile(
     re.IGNORECASE,
 )
 """Variables that are passed on to programs and hold none; what is within a URL is found all the same."""
-_HEADERS = re.compile(r"auth|key|token|secret|pass|cookie", re.IGNORECASE)
+_HEADERS = re.compile(r"auth|(?<!idempotency-)key|token|secret|pass|cookie", re.IGNORECASE)
 _PATHS = re.compile(r"~?/|[A-Za-z]:\\")
 _QUERY = (
     r"(?:(?:api|access|subscription|secret|private|account|x)?[-_]?key|(?:access|auth|id|refresh|session|security|x-amz-security)?"
@@ -163,8 +163,13 @@ def declare_url(url: str) -> None:
 def declare_headers(headers: Mapping[str, str]) -> None:
     """Declare the values of HTTP headers whose names say that they hold a secret, with and without a word before it; a word that
     stands in a key's place is none."""
-    given = (part for name, text in headers.items() if _HEADERS.search(name) for part in (text, *text.split()))
+    given = (part for name, text in headers.items() if is_secret_header(name) for part in (text, *text.split()))
     declare(*(part for part in given if not is_placeholder(part)))
+
+
+def is_secret_header(name: str) -> bool:
+    """Whether an HTTP header's name says that it holds a secret."""
+    return _HEADERS.search(name) is not None
 
 
 def declare_passed(variables: Mapping[str, str]) -> None:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import multiprocessing
 import os
 import subprocess
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import aiohttp
 import openai
 import pytest
 from lm_helpers import until
-from tap_help import KEY, Endpoint, error, running, serving
+from tap_help import KEY, Endpoint, chat, error, running, serving
 
 from flowbot.fields import BudgetExceeded, Paused
 from flowbot.lm.budget import Budget
 from flowbot.lm.tap import BlockingCallError, Tap
+from flowbot.lm.tap.asked import Answer
+from flowbot.lm.tap.errand import Errand
 from flowbot.program.stopping import Stop
 from flowbot.store import Store
 
@@ -117,7 +120,15 @@ def in_fork(there: Endpoint) -> str:
     return answers.get()
 
 
-@pytest.mark.parametrize("way", [in_process, in_fork])
+def in_process_by_place(there: Endpoint) -> str:
+    """`Popen` is handed its environment as the last of its unnamed arguments."""
+    environment = {**os.environ, "OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": there.url}
+    given: Any = (-1, None, None, subprocess.PIPE, None, None, True, False, None, environment)
+    with subprocess.Popen([sys.executable, "-c", ASK], *given) as process:
+        return process.communicate()[0].decode().strip()
+
+
+@pytest.mark.parametrize("way", [in_process, in_process_by_place, in_fork])
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 async def test_another_process_has_the_same_keys(way: Any) -> None:
     store = Store.memory()
@@ -202,3 +213,58 @@ async def test_a_run_whose_equal_call_another_runs_client_failed_makes_it_itself
                 await first
         await kept.close()
     assert len(there.bodies) == 2
+
+
+async def test_a_run_whose_equal_call_another_runs_loop_left_makes_it_itself() -> None:
+    """The loop that one program has of its own ends while its client waits for the answer."""
+    sending, leaving = threading.Event(), threading.Event()
+    question = {"model": "gpt-x", "messages": [{"role": "user", "content": "Who?"}], "temperature": 0}
+
+    async def forever() -> Answer:
+        sending.set()
+        await asyncio.sleep(3600)
+        raise AssertionError
+
+    async def at_once() -> Answer:
+        return Answer(200, {"content-type": "application/json"}, json.dumps(chat("words")).encode())
+
+    async with running() as run:
+        with run.tapped() as gone, run.tapped() as kept:
+            asked = gone.read("http://127.0.0.1/v1/chat/completions", {}, json.dumps(question).encode())
+            assert asked is not None
+
+            async def leaves() -> None:
+                call = asyncio.ensure_future(gone.acall(asked, forever))
+                await asyncio.to_thread(leaving.wait, 30)
+                assert not call.done()
+
+            first = asyncio.ensure_future(asyncio.to_thread(lambda: asyncio.run(leaves())))
+            await asyncio.to_thread(sending.wait, 30)
+            second = asyncio.ensure_future(kept.acall(asked, at_once))
+            await until(lambda: kept.calls > 0)
+            leaving.set()
+            await first
+            assert (await second).text == "words"
+
+
+async def test_what_is_left_over_of_a_run_starts_no_way_in() -> None:
+    async with running() as run:
+        with run.tapped() as tap:
+            tap.close()
+            with pytest.raises(Stop):
+                await asyncio.create_subprocess_exec(sys.executable, "-c", "")
+            with pytest.raises(Stop):
+                tap.elsewhere("http://127.0.0.1/v1")
+
+
+def test_what_was_given_up_before_its_turn_is_not_sent() -> None:
+    sent: list[int] = []
+    loop = asyncio.new_event_loop()
+    errand = Errand(loop, lambda: sent.append(1) or Answer(200, {}, b""))
+    given_up = errand.post()
+    given_up.cancel()
+    asking: Future[Any] = Future()
+    asking.set_result(None)
+    errand.run(asking)
+    loop.close()
+    assert not sent

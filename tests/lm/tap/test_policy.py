@@ -188,3 +188,63 @@ async def test_what_is_started_for_a_call_is_no_part_of_the_program() -> None:
             await ask(there)
             assert tapping.get() is tap
     assert seen == [None]
+
+
+async def test_a_request_that_cannot_be_counted_is_not_sent() -> None:
+    async with serving() as there, running() as run:
+        with run.tapped() as tap, pytest.raises(Stop) as stop:
+            await ask(there, "a" * 9_000_000)
+    assert isinstance(stop.value.cause, UserError)
+    assert tap.stopped is stop.value.cause
+    assert not there.bodies
+
+
+async def test_a_call_that_can_never_be_made_ends() -> None:
+    """What goes wrong before anything is sent, and is no error of FlowBot's, is tried some times and then the program's."""
+    async with serving() as there, running() as run:
+        with run.tapped():
+            run.session.admit = _broken
+            with pytest.raises((openai.APIConnectionError, LookupError)):
+                await ask(there, retries=0)
+    assert not there.bodies
+
+
+def _broken(key: str) -> None:
+    raise LookupError
+
+
+async def test_a_call_is_over_also_where_nobody_waits_for_it_any_more() -> None:
+    ended: list[int] = []
+    free = asyncio.Event()
+
+    async def late() -> Answer:
+        await free.wait()
+        return Answer(200, {"content-type": "application/json"}, json.dumps(chat("late")).encode())
+
+    body = json.dumps({"model": "gpt-x", "messages": []}).encode()
+    async with running() as run:
+        with run.tapped(ended=lambda: ended.append(1)) as tap:
+            asked = tap.read("http://127.0.0.1/v1/chat/completions", {}, body)
+            assert asked is not None
+            given_up = asyncio.ensure_future(tap.acall(asked, late))
+            await until(lambda: tap.calls == 1)
+            given_up.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await given_up
+            assert ended == [1]
+            free.set()
+            assert (await tap.acall(asked, late)).text == "late"
+            assert ended == [1, 1]
+
+
+async def test_a_key_in_any_header_is_kept_out_of_what_is_stored_and_told() -> None:
+    """Also where the headers in which keys mostly stand were seen before."""
+    other = "a-key-of-another-header-0123456"
+    async with serving() as there, running() as run:
+        there.answer = lambda body, number: error(400, f"no account for {other}")
+        with run.tapped():
+            with pytest.raises(openai.BadRequestError):
+                await ask(there, "Once.")
+            with pytest.raises(openai.BadRequestError) as told:
+                await ask(there, "Again.", extra_headers={"Helicone-Auth": f"Bearer {other}"})
+    assert other not in f"{told.value}{run.heard[-1].error}"

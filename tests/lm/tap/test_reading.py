@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tap_help import chat, chat_events, events, message, message_events, response
 
-from flowbot.fields import InfrastructureError
+from flowbot.fields import InfrastructureError, UserError
 from flowbot.fields.secrets import declare
 from flowbot.lm.client import Reply, ToolUse
 from flowbot.lm.rows import read_row
@@ -132,6 +132,25 @@ def test_garbage_is_a_fault_of_the_endpoint(body: str) -> None:
 
 def test_a_key_that_an_endpoint_quotes_is_not_kept() -> None:
     declare("a-key-of-the-program-0123")
-    raw = replied(chat("your key is a-key-of-the-program-0123")).raw
-    assert raw is not None
-    assert "0123" not in raw.body
+    reply = replied(chat("your key is a-key-of-the-program-0123"))
+    assert reply.raw is not None
+    assert "0123" not in reply.raw.body + reply.text
+    assert "0123" not in json.dumps(reply.dump())
+
+
+def test_a_request_that_is_too_long_to_be_counted_is_refused() -> None:
+    with pytest.raises(UserError, match="a request of 9,000,"):
+        asked(messages=[{"role": "user", "content": "a" * 9_000_000}])
+
+
+def test_each_of_several_prompts_is_answered() -> None:
+    texts = asked("completions", prompt=["a", "b", "c"], max_tokens=10, n=2)
+    tokens = asked("completions", prompt=[1, 2, 3], max_tokens=10, n=2)
+    assert (texts.max_tokens, tokens.max_tokens) == (60, 20)
+
+
+def test_half_a_surrogate_pair_is_a_question_mark() -> None:
+    half, whole = chr(0xD83D), chr(0x1F58B)
+    found = asked(messages=[{"role": "user", "content": f"a {half} b {whole}"}])
+    assert found.messages[0].content == f"a ? b {whole}"
+    assert found.body.encode()

@@ -23,6 +23,8 @@ import flowbot as fb
 from flowbot.fields import BudgetExceeded, UserError
 from flowbot.lm.budget import Budget
 from flowbot.lm.session import Session
+from flowbot.lm.tap import tapping
+from flowbot.lm.tap.asked import Answer
 from flowbot.runtime.engine import Engine
 from flowbot.runtime.trace import Trace
 from flowbot.runtime.traced import one_run
@@ -306,6 +308,37 @@ async def hangs(question: str) -> str:
     return ""
 
 
+async def hangs_after_a_call_that_it_gave_up(question: str) -> str:
+    tap, free = tapping.get(), asyncio.Event()
+
+    async def late() -> Answer:
+        await free.wait()
+        return Answer(200, {}, json.dumps(tap_help.chat("late")).encode())
+
+    assert tap is not None
+    asked = tap.read(f"{URL[0]}/chat/completions", {}, json.dumps(body("Late.", question)).encode())
+    assert asked is not None
+    call = asyncio.ensure_future(tap.acall(asked, late))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    call.cancel()
+    free.set()
+    await asyncio.sleep(3600)
+    return ""
+
+
+async def grouped(question: str) -> str:
+    async with asyncio.TaskGroup() as group:
+        for number in range(3):
+            await plan(f"{question} {number}")
+        rest = [group.create_task(plan(f"{question} {number}")) for number in range(3, 9)]
+    return " ".join(each.result() for each in rest)
+
+
+def grouped_in_a_thread(question: str) -> str:
+    return asyncio.run(grouped(question))
+
+
 def hangs_in_a_thread(question: str) -> str:
     threading.Event().wait(30)
     return ""
@@ -322,6 +355,12 @@ async def leaves(question: str) -> str:
         (endless, "app: program endless: more than 3 model calls"),
         (swallows, "app: program swallows: more than 3 model calls"),
         (hangs, r"app: program hangs: took longer than 0\.2 s"),
+        (
+            hangs_after_a_call_that_it_gave_up,
+            r"app: program hangs_after_a_call_that_it_gave_up: took longer than 0\.2 s",
+        ),
+        (grouped, "app: program grouped: more than 3 model calls"),
+        (grouped_in_a_thread, "app: program grouped_in_a_thread: more than 3 model calls"),
         (hangs_in_a_thread, r"app: program hangs_in_a_thread: took longer than 0\.2 s"),
         (leaves, r"app: program leaves: test_programs_run\.py:\d+: SystemExit: 3"),
     ],
@@ -332,6 +371,7 @@ async def test_what_a_program_does_wrong_is_its_error_and_the_same_again(
     async with engine(program, timeout=0.2 if "hangs" in program.__name__ else 300) as (made, endpoint):
         workflow = flow(program.__name__, max_calls=3)
         first = await run(made, workflow)
+        await made.session.flights.ended()  # what was sent when it was cut is seen to its end
         paid = len(endpoint.bodies)
         again = await run(made, workflow)
     assert first.outputs is None
@@ -354,10 +394,11 @@ async def test_waiting_for_a_model_is_not_the_programs_time(monkeypatch: pytest.
     assert trace.outputs is not None, trace.error
 
 
-async def test_a_spent_budget_ends_the_run_also_where_the_program_catches_it() -> None:
-    async with engine(swallows, budget=Budget(calls=2)) as (made, _):
+@pytest.mark.parametrize("program", [swallows, grouped, grouped_in_a_thread])
+async def test_a_spent_budget_ends_the_run_also_where_the_program_catches_it(program: Callable[..., Any]) -> None:
+    async with engine(program, budget=Budget(calls=2)) as (made, _):
         with pytest.raises(BudgetExceeded):
-            await run(made, flow("swallows"))
+            await run(made, flow(program.__name__))
 
 
 FILLING = {

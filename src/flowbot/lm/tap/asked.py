@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, cast
 from urllib.parse import urlsplit
 
+from flowbot.fields import UserError
 from flowbot.fields.secrets import public_url
 from flowbot.fields.yaml_core import MAX_DEPTH, deeper
 from flowbot.lm.client import Identity, Message, Request, Role, ToolUse
@@ -101,21 +102,26 @@ def read_asked(
         headers: by name in small letters.
         body: as it is sent.
         max_reply: tokens of a reply that names no limit, by who is asked.
+
+    Raises:
+        UserError: if it is one, but longer than any that is counted: it must not go its way unpaid for.
     """
     path, mark, query = url.partition("?")
     dialect = dialect_of(path)
-    data = None if dialect is None or len(body) > MOST_BODY else _json(body)
+    data = None if dialect is None else _json(body)
     if dialect is None or data is None:
         return None
     model = data.get("model")
     if not isinstance(model, str) and "/deployments/" not in path:  # as Azure's older addresses name it
         return None
+    if len(body) > MOST_BODY:
+        raise UserError("program", f"a request of {len(body):,} bytes to a model", f"at most {MOST_BODY:,} bytes")
     base_url = public_url(path[: -len(dialect) - 1] + mark + query)
     identity = Identity(provider_of(base_url, dialect), base_url, model if isinstance(model, str) else "")
     kept = {name: value for name, value in sorted(data.items()) if name not in IDLE}
     told = {name: value for name in TELLING if (value := headers.get(name))}
     limit = max((limit for name in _LIMITS if (limit := as_count(data.get(name)))), default=0) or max_reply(identity)
-    choices = max(as_count(data.get(name)) or 1 for name in ("n", "best_of"))
+    choices = max(as_count(data.get(name)) or 1 for name in ("n", "best_of")) * _prompts(data)
     temperature, seed = data.get("temperature"), data.get("seed")
     return Asked(
         messages=tuple(messages_of(data)) or (Message("user", ""),),
@@ -179,6 +185,12 @@ def calls_of(message: Mapping[str, Any]) -> list[ToolUse]:
     return found
 
 
+def _prompts(data: Mapping[str, Any]) -> int:
+    """Each of several prompts is answered; a list of numbers is the tokens of one."""
+    prompts = _list(data.get("prompt"))
+    return max(1, sum(not isinstance(each, int) for each in prompts))
+
+
 def _list(value: Any) -> list[Any]:
     return cast("list[Any]", value) if isinstance(value, list) else []
 
@@ -186,6 +198,8 @@ def _list(value: Any) -> list[Any]:
 def _json(body: bytes) -> dict[str, Any] | None:
     try:
         found = json.loads(body)
+        if b"\\ud" in body or b"\\uD" in body:  # half a surrogate pair, which no file and no hash can hold
+            found = json.loads(json.dumps(found, ensure_ascii=False).encode("utf-8", "replace"))
     except (ValueError, RecursionError):
         return None
     if not isinstance(found, dict) or (body.count(b"[") + body.count(b"{") > MAX_DEPTH and deeper(found, MAX_DEPTH)):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
 from queue import Empty, SimpleQueue
+from typing import Any
 
 from flowbot.lm.client import Reply
 
@@ -40,6 +41,8 @@ class Errand:
         """Do so, in the thread, until the reply is there."""
         asking.add_done_callback(lambda _: self._inbox.put(None))
         while (wanted := self._inbox.get()) is not None:
+            if wanted.done():  # given up meanwhile: it is not sent, and paid, for nobody
+                continue
             try:
                 done = partial(_give, wanted, self._send())
             except BaseException as error:
@@ -53,6 +56,17 @@ class Errand:
     def _tell(self, done: Callable[[], None]) -> None:
         with suppress(RuntimeError):  # the loop is closed, and nobody waits any more
             self._loop.call_soon_threadsafe(done)
+
+
+async def sent_on(loop: asyncio.AbstractEventLoop, send: Callable[[], Coroutine[Any, Any, Answer]]) -> Answer:
+    """What the program's client sends on its own loop. That may be over before the answer is there."""
+    try:
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(send(), loop))
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise ConnectionAbortedError from None
 
 
 def _give(wanted: asyncio.Future[Answer], found: Answer) -> None:

@@ -11,18 +11,17 @@ from typing import Any
 import wrapt
 
 from flowbot.fields import InfrastructureError
-from flowbot.fields.secrets import declare_headers, hide_text
+from flowbot.fields.secrets import declare_headers, hide_text, is_secret_header
 from flowbot.lm.client import Raw, Reply
 
-from .asked import TELLING, Answer, Asked, dialect_of, read_asked
+from .asked import TELLING, Answer, Asked, dialect_of
 from .processes import follow_processes
 from .tap import Tap, tapping
 from .threads import copy_contexts
 
 LIBRARIES = ("httpx", "httpx2")
-_KEYS = (b"authorization", b"x-api-key", b"api-key")
-_seen: set[tuple[bytes | None, ...]] = set()
-"""What stood in those headers and is declared, so that this is done once."""
+_seen: set[tuple[bytes, ...]] = set()
+"""What stood in headers that hold secrets, and is declared, so that this is done once."""
 _PIECE = 16_384
 """Bytes of a streamed body that are handed out at once."""
 _lock = Lock()
@@ -97,12 +96,17 @@ def _asked(tap: Tap, request: Any) -> Asked | None:
         return None
     # As bytes: httpx decodes them all for each name that is looked up.
     given: dict[bytes, bytes] = {name.lower(): value for name, value in request.headers.raw}
-    keys = tuple(map(given.get, _KEYS))
+    keys = tuple(value for name, value in given.items() if _holds_secret(name))
     if keys not in _seen:
         _seen.add(keys)
         declare_headers(request.headers)
     telling = {name: value.decode("latin-1") for name in TELLING if (value := given.get(name.encode()))}
-    return read_asked(str(request.url), telling, body, max_reply=tap.models.max_reply)
+    return tap.read(str(request.url), telling, body)
+
+
+@cache
+def _holds_secret(name: bytes) -> bool:
+    return is_secret_header(name.decode("latin-1"))
 
 
 def _answer(response: Any) -> Answer:

@@ -12,6 +12,9 @@ import wrapt
 
 from .tap import tapping
 
+_ENV = 10
+"""Where the environment stands among `Popen`'s arguments, for whoever does not name it."""
+
 
 def follow_processes() -> None:
     """From now on a process that is started in a tap's context has its model calls go past it. Python's own way of spawning workers
@@ -26,13 +29,15 @@ def _popen(wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: d
         return wrapped(*args, **kwargs)
     if sys._getframe(1).f_globals.get("__name__") == subprocess.__name__:  # pyright: ignore[reportPrivateUsage]
         tap.require_thread()  # `subprocess.run` and its like wait for the process
-    given = kwargs.get("env")
+    given = args[_ENV] if len(args) > _ENV else kwargs.get("env")
     environment = dict(os.environ if given is None else given)
-    kwargs["env"] = environment | tap.passage(environment).environment
-    return wrapped(*args, **kwargs)
+    environment |= tap.passage(environment).environment
+    if len(args) > _ENV:
+        return wrapped(*args[:_ENV], environment, *args[_ENV + 1 :], **kwargs)
+    return wrapped(*args, **{**kwargs, "env": environment})
 
 
 def _before_fork() -> None:
     tap = tapping.get()
-    if tap is not None and tap.at_home:
+    if tap is not None and tap.at_home and not tap.closed:
         tap.passage(os.environ)

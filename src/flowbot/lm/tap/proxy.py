@@ -16,7 +16,7 @@ from yarl import URL
 
 from flowbot.fields import InfrastructureError
 from flowbot.fields.secrets import declare, declare_headers, hide_text, public_url
-from flowbot.lm.client import Identity, Raw, Reply
+from flowbot.lm.client import Raw, Reply
 from flowbot.lm.providers import providers
 from flowbot.lm.proxy.bodies import MOST_BYTES
 from flowbot.lm.proxy.faults import told
@@ -24,8 +24,10 @@ from flowbot.lm.proxy.guard import HOST, guarded, silent_runner
 from flowbot.lm.wire import proxy_for
 from flowbot.program.stopping import Stop
 
-from .asked import Answer, Asked, read_asked
+from .asked import Answer, Asked
 
+Read: TypeAlias = Callable[[str, Mapping[str, str], bytes], Asked | None]
+"""As `read_asked`; what may not go on leaves it as `Stop`."""
 Ask: TypeAlias = Callable[[Asked, Callable[[], Coroutine[Any, Any, Answer]]], Coroutine[Any, Any, Reply]]
 """Has a request answered; it is sent, if at all, by what is handed over."""
 _OWN = ("host", "content-length", "connection", "accept-encoding", "transfer-encoding", "keep-alive", "te", "upgrade")
@@ -41,16 +43,14 @@ class Passage:
         base: address of the proxy.
         token: the secret; it stands in every address.
         ask: has its requests answered.
-        max_reply: as of `read_asked`.
+        read: reads them.
         environment: the variables that the program would have: they say where its requests are to go.
     """
 
-    def __init__(
-        self, base: str, token: str, ask: Ask, max_reply: Callable[[Identity], int], environment: Mapping[str, str]
-    ) -> None:
+    def __init__(self, base: str, token: str, ask: Ask, read: Read, environment: Mapping[str, str]) -> None:
         self.token = token
         self.ask = ask
-        self.max_reply = max_reply
+        self.read = read
         self.context = copy_context()
         self._base = f"{base}/t/{token}"
         openai = environment.get("OPENAI_BASE_URL") or environment.get("OPENAI_API_BASE")
@@ -108,11 +108,11 @@ class TapProxy:
         self._runner: web.AppRunner | None = None
         self._serving = asyncio.run_coroutine_threadsafe(self._serve(), loop)
 
-    def passage(self, ask: Ask, max_reply: Callable[[Identity], int], environment: Mapping[str, str]) -> Passage:
+    def passage(self, ask: Ask, read: Read, environment: Mapping[str, str]) -> Passage:
         """A way in, for a program that is started in this context; see `Passage`."""
         token = secrets.token_urlsafe(32)
         declare(token)
-        passage = Passage(f"http://{HOST}:{self._port}", token, ask, max_reply, environment)
+        passage = Passage(f"http://{HOST}:{self._port}", token, ask, read, environment)
         self._passages[token] = passage
         return passage
 
@@ -156,13 +156,12 @@ class TapProxy:
             return await self._forward(request.method, url, headers, data)
 
         small = {name.casefold(): each for name, each in headers.items()}
-        posted = request.method == "POST"
-        asked = read_asked(url, small, data, max_reply=passage.max_reply) if posted else None
-        if asked is None:
-            plain = await once()
-            kind = plain.headers.get("Content-Type", "application/octet-stream")
-            return web.Response(status=plain.status, body=plain.body, headers={"Content-Type": kind})
         try:
+            asked = passage.read(url, small, data) if request.method == "POST" else None
+            if asked is None:
+                plain = await once()
+                kind = plain.headers.get("Content-Type", "application/octet-stream")
+                return web.Response(status=plain.status, body=plain.body, headers={"Content-Type": kind})
             return (await passage.ask(asked, once)).raw or Raw(200, "", "")
         except Stop as stop:
             return told(403, f"stopped: {stop.cause}", "stopped", kind="insufficient_quota")

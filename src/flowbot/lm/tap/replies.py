@@ -49,11 +49,11 @@ def read_reply(asked: Asked, answer: Answer, seconds: float) -> Reply:
         text = f"{shown}: an answer of more than {most:,} bytes"
         raise InfrastructureError(text, kind="garbage", fatal=True, took=_served())
     try:
-        text = answer.body.decode()
+        # A program's reply is left as it is, but for keys that an endpoint quotes back.
+        text = known().text(answer.body.decode())
     except UnicodeDecodeError:
         raise InfrastructureError(f"{shown}: an answer that is no text", kind="garbage", took=_served()) from None
-    # A program's reply is left as it is, but for keys that an endpoint quotes back.
-    raw = Raw(answer.status, answer.headers.get("content-type", ""), known().text(text))
+    raw = Raw(answer.status, answer.headers.get("content-type", ""), text)
     if not 200 <= answer.status < 300:
         details = read_error(text)
         kind, fatal = classify(answer.status, details.code)

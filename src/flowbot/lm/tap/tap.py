@@ -11,18 +11,22 @@ from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import replace
+from functools import partial
+from itertools import count
 from typing import Any
 
 from flowbot.fields import BudgetExceeded, FlowBotError, InfrastructureError, ModelError, Paused, UserError
 from flowbot.lm.client import Reply
 from flowbot.program.stopping import Stop
 
-from .asked import Answer, Asked, Send
-from .errand import Errand
+from .asked import Answer, Asked, Send, read_asked
+from .errand import Errand, sent_on
 from .exchange import Call, Exchange
 from .models import Models
 from .proxy import Passage
 
+_TURNS = 100
+"""How often a call waits for another run's equal one, of which nothing comes, before what that met is its own."""
 tapping: ContextVar[Tap | None] = ContextVar("flowbot_tapping", default=None)
 """Whose model calls go past FlowBot: those of the code that runs in this context."""
 
@@ -53,6 +57,7 @@ class Tap:
         scope: gives the key of the step that a call is made in, "" in none; asked in the caller's context.
         heard: told of every call that was answered, in the caller's context.
         began: asked when a call is made; its number comes back in the `Exchange`.
+        ended: told when a call is over, also one that nobody waits for any more.
         max_calls: of this run; None for any number.
         answer: asked before the program's client sends; where it gives None, the client does.
     """
@@ -66,6 +71,7 @@ class Tap:
         scope: Callable[[], str] = lambda: "",
         heard: Callable[[Exchange], object] = lambda exchange: None,
         began: Callable[[], int] = lambda: 0,
+        ended: Callable[[], object] = lambda: None,
         max_calls: int | None = None,
         answer: Callable[[Asked], Answer | None] | None = None,
     ) -> None:
@@ -74,11 +80,14 @@ class Tap:
         """Why the program was stopped, also where it has caught that."""
         self.calls = 0
         """Calls made so far."""
+        self.closed = False
+        """Whether the run is over."""
         self._purpose = purpose
         self._replicate = replicate
         self._scope = scope
         self._heard = heard
         self._began = began
+        self._ended = ended
         self._max_calls = max_calls
         self._answer = answer
         self._loop = asyncio.get_running_loop()
@@ -88,16 +97,15 @@ class Tap:
         self._numbers: dict[tuple[str, Any, str], int] = defaultdict(int)
         self._lock = threading.Lock()
         self._asking: set[Future[Reply]] = set()
-        self._closed = False
         self._stopping = _Stopping(self._stop)
 
     def close(self) -> None:
         """The run is over: whoever still calls, or waits, is stopped. May be called twice."""
-        self._closed = True
+        self.closed = True
         for each in list(self._asking):
             each.cancel()
-        for passage in self._passages:
-            self.models.proxy(self._loop).forget(passage)
+        while self._passages:
+            self.models.proxy(self._loop).forget(self._passages.pop())
 
     @property
     def at_home(self) -> bool:
@@ -115,13 +123,26 @@ class Tap:
 
     def passage(self, environment: Mapping[str, str]) -> Passage:
         """A way in for a program in another process that is started in this context, with this environment."""
-        passage = self.models.proxy(self._loop).passage(self.acall, self.models.max_reply, environment)
+        if self.closed:
+            raise _over()
+        passage = self.models.proxy(self._loop).passage(self.acall, self.read, environment)
         self._passages.append(passage)
         return passage
 
     def elsewhere(self, url: str) -> str:
         """In a fork: the address by which a request comes back to the tap."""
+        if not self._passages:
+            raise _over()
         return self._passages[-1].to(url)
+
+    def read(self, url: str, headers: Mapping[str, str], body: bytes) -> Asked | None:
+        """As `read_asked`.
+
+        Raises:
+            Stop: for a request to a model that may not be sent.
+        """
+        with self._stopping:
+            return read_asked(url, headers, body, max_reply=self.models.max_reply)
 
     def call(self, asked: Asked, send: Callable[[], Answer]) -> Reply:
         """The reply to a request of a thread; it is sent, if at all, in that thread.
@@ -131,12 +152,15 @@ class Tap:
         """
         self.require_thread()
         call = self._enter(asked)
-        errand = Errand(self._loop, send)
-        asking = self._submit(self._ask(call, errand.post))
-        errand.run(asking)
-        with self._stopping:
-            reply = asking.result()
-        return self._told(call, reply)
+        try:
+            errand = Errand(self._loop, send)
+            asking = self._submit(self._ask(call, errand.post))
+            errand.run(asking)
+            with self._stopping:
+                reply = asking.result()
+            return self._told(call, reply)
+        finally:
+            self._ended()
 
     async def acall(self, asked: Asked, send: Callable[[], Coroutine[Any, Any, Answer]]) -> Reply:
         """The reply to a request of a coroutine, on this loop or another; it is sent there.
@@ -145,16 +169,16 @@ class Tap:
             Stop: see the class.
         """
         call, here = self._enter(asked), asyncio.get_running_loop()
-        with self._stopping:
-            if here is self._loop:
-                reply = await self._ask(call, send)
-            else:
-
-                def post() -> asyncio.Future[Answer]:
-                    return asyncio.wrap_future(asyncio.run_coroutine_threadsafe(send(), here))
-
-                reply = await asyncio.wrap_future(self._submit(self._ask(call, post)))
-        return self._told(call, reply)
+        try:
+            with self._stopping:
+                if here is self._loop:
+                    reply = await self._ask(call, send)
+                else:
+                    post = partial(sent_on, here, send)
+                    reply = await asyncio.wrap_future(self._submit(self._ask(call, post)))
+            return self._told(call, reply)
+        finally:
+            self._ended()
 
     async def _ask(self, call: Call, send: Send) -> Reply:
         held = tapping.set(None)  # what is started for a call, a local server for one, is no part of the program
@@ -176,7 +200,7 @@ class Tap:
             call.model = own.name
             return reply
         lm, asked = self.models.of(call.asked.identity), replace(call.asked, send=once)
-        while True:
+        for turn in count(1):
             try:
                 return await lm.ask(asked, purpose=self._purpose, draw=call.draw)
             except FlowBotError:
@@ -184,13 +208,14 @@ class Tap:
             except Exception:
                 # A client that was closed, or a thread that has left, if it is not this program's own: another run had made the
                 # same call, and nothing came of it.
-                if call.sent:
+                if call.sent or turn == _TURNS:
                     raise
+        raise AssertionError
 
     def _enter(self, asked: Asked) -> Call:
         if self.stopped is not None:
             raise Stop(self.stopped)
-        if self._closed:
+        if self.closed:
             raise _over()
         scope = self._scope()
         with self._lock:
@@ -204,7 +229,7 @@ class Tap:
         return Call(asked, scope, number, self._began(), (self._replicate, scope, number) if asked.drawn else ())
 
     def _told(self, call: Call, reply: Reply) -> Reply:
-        if self._closed:
+        if self.closed:
             raise _over()
         asked = call.asked
         refused = reply.raw is not None and reply.raw.status >= 400

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from flowbot.program.stopping import Stop
 from flowbot.program.watching import current, watcher
 from flowbot.runtime.threads import in_thread
 from flowbot.workflow.parameters import ProgramParameters
@@ -20,7 +19,7 @@ from .watching import Fill, Watching
 
 if TYPE_CHECKING:
     from flowbot.lm.session import Session
-    from flowbot.lm.tap import Exchange, Models, Tap
+    from flowbot.lm.tap import Models, Tap
     from flowbot.lm.tap.asked import Answer, Asked
 
 _LOOK = 0.5
@@ -82,7 +81,7 @@ class OneRun:
         self.watching = Watching(self._parameters, bounds.example, bounds.base, self._session.store, loop, bounds.fill)
         self.tap = Tap(
             self._models, purpose=bounds.purpose, replicate=bounds.replicate, scope=self.watching.scope,
-            heard=self._heard, began=self._began, max_calls=bounds.max_calls, answer=bounds.answer,
+            heard=self.watching.heard, began=self._began, ended=self._over, max_calls=bounds.max_calls, answer=bounds.answer,
         )  # fmt: skip
         watcher.set(self.watching)
         current.set(None)
@@ -127,7 +126,9 @@ class OneRun:
             return await in_thread(partial(_in_thread, call))
         try:
             return await _settled(call()), None
-        except (Stop, SystemExit, Exception) as error:
+        except (KeyboardInterrupt, GeneratorExit, asyncio.CancelledError):
+            raise
+        except BaseException as error:  # a `Stop` may come in a group of a program's own tasks
             return None, error
 
     def _began(self) -> int:
@@ -136,8 +137,7 @@ class OneRun:
         self._waiting += 1
         return number
 
-    def _heard(self, exchange: Exchange) -> None:
-        self.watching.heard(exchange)
+    def _over(self) -> None:
         self._waiting -= 1
         self._since = time.monotonic()
 
@@ -165,7 +165,7 @@ def _in_thread(call: Callable[[], Any]) -> Outcome:
         if inspect.isawaitable(found) or inspect.isasyncgen(found):
             return asyncio.run(_settled(found)), None
         return _joined(found), None
-    except (Stop, SystemExit, Exception) as error:
+    except BaseException as error:
         return None, error
 
 
