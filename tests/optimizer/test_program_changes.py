@@ -27,7 +27,7 @@ from flowbot.optimizer.structure.fillings import Fillings, places
 from flowbot.program.params import Value
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.runtime.trace import Step
-from flowbot.task.programs import program_of
+from flowbot.task.programs import UserProgram, program_of
 from flowbot.workflow.check import check
 from flowbot.workflow.edits.applying import applied
 from flowbot.workflow.parameters import LLMParameters, ProgramParameters
@@ -80,6 +80,7 @@ async def proposed(proposer: Settings | Fillings, search: Search, option: Option
 
 
 def test_around_a_program_there_are_a_vote_a_review_and_a_stronger_model_where_they_fit() -> None:
+    """One that changes the world is not run again for a vote."""
     number = Workflow.from_data(
         {**START.dump(), "nodes": {"app": {**START.dump()["nodes"]["app"], "out": {"a": "int"}}}}
     )
@@ -98,6 +99,8 @@ def test_around_a_program_there_are_a_vote_a_review_and_a_stronger_model_where_t
     again = escalated.parameter("app_again")
     assert isinstance(again, LLMParameters)
     assert again.model == "large"
+    writing = task_of(ROWS, programs=[UserProgram("app.py:run", app, "app", effects="writes", simulate=app)])
+    assert [each.kind for each in Catalogue().changes(number, writing, models)] == ["review"]
 
 
 def test_changes_of_different_texts_and_values_go_together_and_of_one_text_do_not() -> None:

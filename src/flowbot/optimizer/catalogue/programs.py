@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from flowbot.fields import Type
+from flowbot.task.programs import named_program
 from flowbot.workflow.conditions import Test
 from flowbot.workflow.edits.basic import AddNode
 from flowbot.workflow.edits.edit import Edit
@@ -23,17 +24,20 @@ from .steps import REVIEW
 
 
 def around_program(place: Place) -> Iterator[Change]:
-    """The vote of several runs, a review of what it gives, and the strongest model where two runs differ."""
+    """The vote of several runs, a review of what it gives, and the strongest model where two runs differ. One that changes the world is
+    run once."""
     node = place.node
     if not isinstance(node, ProgramNode):
         return
-    free = any(Type.parse(text).kind == "str" for text in node.out.values())
-    if not free:
+    own = named_program(node.call, {each.name: each for each in place.task.programs})
+    writes = own is not None and own.effects == "writes"
+    repeats = not writes and all(Type.parse(text).kind != "str" for text in node.out.values())
+    if repeats:
         title = "Run the program three times and return the answer that occurs most often."
         yield Change("vote", place.path, title, lambda _: _voted(place, node))
     title = "Add an LLM call that reads what the program gave and writes the answer again."
     yield Change("review", place.path, title, lambda _: _reviewed(place, node))
-    if not free and place.models.stronger(None):
+    if repeats and place.models.stronger(None):
         title = "Where two runs of the program differ, ask the strongest model."
         yield Change("escalate", place.path, title, lambda _: _escalated(place, node), "agree")
 
