@@ -111,6 +111,25 @@ async def test_an_error_that_the_request_deserved_is_the_programs_and_is_replaye
     assert len(there.bodies) == 1
 
 
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        (403, "flagged by moderation"),
+        (429, "Request too large for gpt-x on tokens per minute"),
+        (500, "the request exceeds the context size"),
+    ],
+)
+async def test_a_request_that_is_refused_for_what_it_says_stops_no_run_whatever_the_status(
+    status: int, text: str
+) -> None:
+    async with serving() as there, running() as run:
+        there.answer = lambda body, number: error(status, text)
+        with run.tapped() as tap, pytest.raises(openai.APIStatusError, match=text):
+            await ask(there, retries=2)
+    assert tap.stopped is None
+    assert len(there.bodies) == 1
+
+
 @pytest.mark.parametrize("broken", [chat_events("half", finish=None)[:2], [{"error": {"message": "overloaded"}}]])
 async def test_a_stream_that_breaks_off_is_asked_again(broken: Any) -> None:
     async with serving() as there, running() as run:

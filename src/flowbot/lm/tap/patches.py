@@ -119,6 +119,8 @@ def _response(library: Any, request: Any, reply: Reply, *, streamed: bool) -> An
     body = raw.body.encode()
     content: dict[str, Any] = {"stream": _body(library)(body)} if streamed else {"content": body}
     headers = {"content-type": raw.type}
+    if raw.status >= 400:
+        headers["x-should-retry"] = "false"  # as the SDKs of OpenAI and Anthropic read it: the same would come again
     response = library.Response(
         raw.status, headers=headers, request=request, extensions={"http_version": b"HTTP/1.1"}, **content
     )

@@ -11,6 +11,7 @@ from flowbot.fields.secrets import known
 from flowbot.lm.client import Finish, Raw, Reply
 from flowbot.lm.counted import as_count, as_object, count_thought, count_usage
 from flowbot.lm.http_faults import (
+    ErrorDetails,
     HttpFault,
     classify,
     fault_in,
@@ -19,6 +20,7 @@ from flowbot.lm.http_faults import (
     retry_after_seconds,
     status_of,
 )
+from flowbot.lm.refusals import is_policy, is_too_long
 from flowbot.lm.tiers import Tier
 
 from .asked import Answer, Asked, calls_of, text_of
@@ -49,31 +51,40 @@ def read_reply(asked: Asked, answer: Answer, seconds: float) -> Reply:
         text = f"{shown}: an answer of more than {most:,} bytes"
         raise InfrastructureError(text, kind="garbage", fatal=True, took=_served())
     try:
-        # A program's reply is left as it is, but for keys that an endpoint quotes back.
-        text = known().text(answer.body.decode())
+        text = answer.body.decode()
     except UnicodeDecodeError:
         raise InfrastructureError(f"{shown}: an answer that is no text", kind="garbage", took=_served()) from None
-    raw = Raw(answer.status, answer.headers.get("content-type", ""), text)
+    # A program's reply is left as it is, but for keys that an endpoint quotes back.
+    raw = Raw(answer.status, answer.headers.get("content-type", ""), known().text(text))
     if not 200 <= answer.status < 300:
-        details = read_error(text)
-        kind, fatal = classify(answer.status, details.code)
-        if answer.status in DESERVED and kind == "other":
-            return Reply(details.shown, "refusal", Usage(calls=1), seconds, raw=raw)
-        after = retry_after_seconds(answer.headers)
-        message = f"{shown}: {answer.status}: {details.shown}"
-        raise HttpFault(message, kind=kind, fatal=fatal, retry_after=after, status=answer.status, details=details)
+        return _refused(_fault(shown, answer, read_error(text), answer.status), raw, seconds)
     events = _events(text) if "event-stream" in raw.type or text.startswith(("data:", "event:")) else None
     found = json_object(text) if events is None else _whole(asked, events)
     if found is None:
         what = "the answer broke off" if events else "answered with something that is no JSON object"
         raise InfrastructureError(f"{shown}: {what}", kind="garbage", took=_served())
     if (details := fault_in(found)) is not None:
-        status = status_of(details)
-        kind, fatal = classify(status, details.code)
-        after = retry_after_seconds(answer.headers)
-        message = f"{shown}: {status}: {details.shown}"
-        raise HttpFault(message, kind=kind, fatal=fatal, retry_after=after, status=status, details=details)
-    return _reply(asked, found, raw, seconds)
+        return _refused(_fault(shown, answer, details, status_of(details)), raw, seconds)
+    return _reply(asked, found if raw.body == text else known().data(found), raw, seconds)
+
+
+def _fault(shown: str, answer: Answer, details: ErrorDetails, status: int) -> HttpFault:
+    kind, fatal = classify(status, details.code)
+    after = retry_after_seconds(answer.headers)
+    message = f"{shown}: {status}: {details.shown}"
+    return HttpFault(message, kind=kind, fatal=fatal, retry_after=after, status=status, details=details)
+
+
+def _refused(fault: HttpFault, raw: Raw, seconds: float) -> Reply:
+    """The error that the request deserved, also where its status alone would say something else, as 403 of what is moderated.
+
+    Raises:
+        HttpFault: if it says nothing about the request.
+    """
+    deserved = fault.status in DESERVED and fault.kind == "other"
+    if not (deserved or is_policy(fault) or is_too_long(fault)):
+        raise fault
+    return Reply(fault.details.shown, "refusal", Usage(calls=1), seconds, raw=raw)
 
 
 def _served() -> Usage:
