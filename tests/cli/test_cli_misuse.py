@@ -23,7 +23,7 @@ VERBS = ", ".join(name for name in app if not name.startswith("-"))
         (["models", "a/b", "c"], "nothing takes 'c'. See: flowbot models --help"),
         (["optimize", "t", "--modle", "x"], "Unknown option: --modle. Did you mean --model? See: flowbot optimize --help"),
         (["eval", "f", "t", "--modle", "x"], "Unknown option: --modle. Did you mean --model? See: flowbot eval --help"),
-        (["optimize", "t"], "--model: found nothing; expected a model such as openai/gpt-4.1-mini; beside a program that calls its own, --meta-model"),
+        (["optimize", "t"], "--model: found nothing; expected a model such as openai/gpt-4.1-mini, here or in the environment variable FLOWBOT_MODEL; beside a program that calls its own, --meta-model"),
         (["optimize", "t", "-m"], "-m needs a value. See: flowbot optimize --help"),
         (["eval", "f"], "TASK is missing. See: flowbot eval --help"),
     ],

@@ -122,7 +122,8 @@ def test_a_file_of_the_folder_sets_none(capsys: Capture, tmp_path: Path) -> None
     (tmp_path / ".env").write_text("FLOWBOT_MODEL=fake/counter\nFLOWBOT_DRY_RUN=1\n")
     said = flowbot(capsys, "optimize", str(write_task(tmp_path)))
     assert said.status == 2
-    assert "--model is missing (or the environment variable FLOWBOT_MODEL)" in said.error
+    assert "--model: found nothing" in said.error
+    assert "the environment variable FLOWBOT_MODEL" in said.error
     said = flowbot(capsys, "models")
     for name in ("FLOWBOT_MODEL", "FLOWBOT_DRY_RUN"):
         assert f"{name} in .env is not used" in said.error

@@ -53,7 +53,9 @@ def optimize(
     from .starts import start_workflow
 
     missing = UserError(
-        "--model", "nothing", "a model such as openai/gpt-4.1-mini; beside a program that calls its own, --meta-model"
+        "--model",
+        "nothing",
+        "a model such as openai/gpt-4.1-mini, here or in the environment variable FLOWBOT_MODEL; beside a program that calls its own, --meta-model",
     )
     if start is None and model is None:
         raise missing
