@@ -96,6 +96,23 @@ def test_a_program_is_scored_from_the_command_line_and_again_for_nothing(
     assert (again["mean"], again["calls"], len(endpoint.bodies)) == (1.0, 6, paid)
 
 
+@pytest.mark.parametrize("file", ["my-app.py", "2nd.py", "class.py"])
+def test_a_file_may_be_called_what_no_step_can(folder: Path, file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "app.py").rename(folder / file)
+    assert main(["eval", f"{file}:answer", "task.yaml", "--limit", "1", "--json", "--price", "1,2"]) == 0
+    assert json.loads(capsys.readouterr().out)["mean"] == 1.0
+
+
+def test_parameters_that_no_name_reaches_are_refused_before_anything_runs(
+    folder: Path, endpoint: tap_help.Endpoint, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = (folder / "app.py").read_text()
+    (folder / "app.py").write_text(source.replace("answer(question: str)", "answer(question: str, /)"))
+    assert main(["eval", "app.py:answer", "task.yaml"]) == 2
+    assert "question, which can only be handed over by its place" in capsys.readouterr().err
+    assert not endpoint.bodies
+
+
 def test_a_callable_is_scored_and_tuned_and_what_was_found_is_a_file(folder: Path, endpoint: tap_help.Endpoint) -> None:
     task = fb.Task.load(folder)
     (folder / "mine.py").write_text(APP.replace("URL", endpoint.url))

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-from flowbot.fields import UserError
+from flowbot.fields import UserError, is_name
 from flowbot.program.params import Param, Value
 from flowbot.runtime.flow import Flow
 from flowbot.task import Task
@@ -54,7 +54,7 @@ def program_workflow(program: UserProgram, task: Task) -> Workflow:
     """
     given = {field.name: str(field.type) for field in task.inputs}
     takes = _takes(program, given)
-    name = free_name(Path(program.name.partition(":")[0]).name.removesuffix(".py"), {*takes})
+    name = free_name(_named(Path(program.name.partition(":")[0]).name.removesuffix(".py")), {*takes})
     out = {field.name: str(field.type) for field in task.outputs}
     node = ProgramNode(call=program.name, inputs={each: each for each in takes}, out=out, max_calls=program.max_calls)
     sketch = Sketch(
@@ -75,15 +75,22 @@ def _is_program(given: object) -> bool:
     return callable(given) and not isinstance(given, Flow | type)
 
 
+def _named(file: str) -> str:
+    """The name of a node for a file, which may be called what no node is: `my-app`, `2nd`."""
+    found = re.sub(r"\W|^(?=\d)", "_", file, flags=re.ASCII)[:60]
+    return found if is_name(found) else f"{found}_"
+
+
 def _takes(program: UserProgram, given: dict[str, str]) -> list[str]:
     try:
         parameters = inspect.signature(program.call).parameters.values()
     except ValueError:  # of a callable in C
         return [*given]
+    if placed := [each.name for each in parameters if each.kind == each.POSITIONAL_ONLY and each.default is each.empty]:
+        found = f"the parameter {', '.join(placed)}, which can only be handed over by its place"
+        raise UserError(f"program {program.name}", found, "parameters that are handed over by name: no `/` behind them")
     named = [each for each in parameters if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)]
-    wanted = [each.name for each in named if each.default is each.empty] + [
-        each.name for each in parameters if each.kind == each.POSITIONAL_ONLY
-    ]
+    wanted = [each.name for each in named if each.default is each.empty]
     if missing := [each for each in wanted if each not in given]:
         found = f"the parameter {', '.join(missing)}, which the task has no input for"
         raise UserError(f"program {program.name}", found, f"parameters of the names {', '.join(given)}")
