@@ -80,7 +80,9 @@ def _step(event: Recorded, address: str, asked: Found | None, texts: Sequence[st
         )
     gave = None if event.gave is None else {"result": _plain(event.gave.value)}
     inputs = {name: _plain(each.value) for name, each in event.given.items()}
-    return Step(address, event.kind, inputs, gave, event.error, texts=tuple(f"{path}:{name}" for name in texts))
+    return Step(
+        address, event.kind, inputs, gave, hide_known(event.error), texts=tuple(f"{path}:{name}" for name in texts)
+    )
 
 
 def _wired(step: Step, read: Sequence[Edge], names: Mapping[str, str]) -> Step:
@@ -118,5 +120,5 @@ def _plain(value: Any) -> Any:
     if isinstance(value, str):
         return hide_known(value)
     if isinstance(value, dict):
-        return {name: _plain(each) for name, each in cast("dict[str, Any]", value).items()}
+        return {hide_known(name): _plain(each) for name, each in cast("dict[str, Any]", value).items()}
     return [_plain(each) for each in cast("list[Any]", value)] if isinstance(value, list) else value

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from flowbot.fields import BudgetExceeded, InfrastructureError, Paused, RefusedError, StepError, UserError, stable_hash
+from flowbot.fields.secrets import hide_known
 from flowbot.program.stopping import Stop
 from flowbot.program.watching import MISSING, Named, Scalar, StepInfo, current
 from flowbot.runtime.jsonlike import to_json
@@ -217,12 +218,12 @@ class Watching:
         return stable_hash({"step": callable_identity(step.function), "arguments": json.dumps(given)})
 
     def keep(self, key: str, result: object) -> None:
-        """Keep what a pure step gave, if it is plain data that comes back as it is."""
+        """Keep what a pure step gave, if it is plain data that comes back as it is and holds no known secret."""
         try:
             plain = to_json(result)
         except StepError:
             return
-        if plain != result or type(plain) is not type(result):
+        if plain != result or type(plain) is not type(result) or hide_known(plain) != plain:
             return
         row = {"outputs": {"result": plain}, "seconds": 0.0}
         self.keeping.append(asyncio.run_coroutine_threadsafe(self.store.put(key, row, kind="tool"), self.loop))
