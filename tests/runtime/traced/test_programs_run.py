@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
+import signal
 import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -344,6 +346,17 @@ def hangs_in_a_thread(question: str) -> str:
     return ""
 
 
+async def hangs_after_a_call_that_failed(question: str) -> str:
+    def broken(request: httpx.Request) -> httpx.Response:
+        raise ValueError
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(broken)) as client:
+        with suppress(ValueError):
+            await client.post(f"{URL[0]}/chat/completions", json=body("", question))
+    await asyncio.sleep(3600)
+    return ""
+
+
 async def leaves(question: str) -> str:
     raise SystemExit(3)
 
@@ -362,6 +375,7 @@ async def leaves(question: str) -> str:
         (grouped, "app: program grouped: more than 3 model calls"),
         (grouped_in_a_thread, "app: program grouped_in_a_thread: more than 3 model calls"),
         (hangs_in_a_thread, r"app: program hangs_in_a_thread: took longer than 0\.2 s"),
+        (hangs_after_a_call_that_failed, r"app: program hangs_after_a_call_that_failed: took longer than 0\.2 s"),
         (leaves, r"app: program leaves: test_programs_run\.py:\d+: SystemExit: 3"),
     ],
 )
@@ -378,6 +392,57 @@ async def test_what_a_program_does_wrong_is_its_error_and_the_same_again(
     assert first.error == again.error
     assert re.match(told, first.error), first.error
     assert len(endpoint.bodies) == paid
+
+
+async def forks(question: str) -> str:
+    if (child := os.fork()) == 0:
+        signal.alarm(20)  # ends a child that would go on as the search itself
+        raise SystemExit(7)
+    return str(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))  # noqa: ASYNC222 - as such programs do
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+async def test_a_fork_that_leaves_the_program_ends_and_does_not_go_on_as_the_search() -> None:
+    async with engine(forks) as (made, _):
+        assert (await run(made, flow("forks"))).outputs == {"answer": "7"}
+
+
+TOLD: list[str] = []
+
+
+@fb.step(pure=True)
+def signs_in(question: str) -> dict[str, str]:
+    TOLD.append(question)
+    return {"token": os.environ["SHOP_TOKEN"]}
+
+
+@fb.step
+def refuses(token: str) -> str:
+    raise ValueError(f"wrong: {token}")
+
+
+async def tells(question: str) -> str:
+    with suppress(ValueError):
+        refuses(signs_in(question)["token"])
+    return "done"
+
+
+async def test_a_key_of_the_environment_is_in_no_trace_and_no_store(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SHOP_TOKEN", "open-sesame-4711")
+    store = Store.open(tmp_path / "cache.sqlite")
+    TOLD.clear()
+    async with engine(tells, store=store) as (made, _):
+        traces = [await run(made, flow("tells")) for _ in range(2)]
+    await store.close()
+    assert TOLD == ["pens ink"] * 2  # what cannot be kept is made again
+    assert traces[0].outputs == {"answer": "done"}
+    assert [each.error for each in traces[0].steps if each.node == "app/refuses"] == ["wrong: [secret]"]
+    assert "open-sesame" not in repr([each.steps for each in traces])
+    kept = b"".join(each.read_bytes() for each in tmp_path.iterdir())  # noqa: ASYNC240 - nothing else runs
+    assert b"open-sesame" not in kept
 
 
 async def test_waiting_for_a_model_is_not_the_programs_time(monkeypatch: pytest.MonkeyPatch) -> None:

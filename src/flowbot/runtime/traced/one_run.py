@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
+import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextvars import copy_context
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from flowbot.program.watching import current, watcher
@@ -68,6 +69,8 @@ class OneRun:
         self._waiting = 0
         self._since = time.monotonic()
         self._own = 0.0
+        self._lock = threading.Lock()
+        self._process = os.getpid()
         self._context = copy_context()
         self.watching: Watching
         self.tap: Tap
@@ -123,23 +126,33 @@ class OneRun:
 
     async def _ended(self, call: Callable[[], Any], *, apart: bool) -> Outcome:
         if apart:
-            return await in_thread(partial(_in_thread, call))
+            return await in_thread(lambda: self._at_home(_in_thread(call)))
         try:
-            return await _settled(call()), None
+            return self._at_home((await _settled(call()), None))
         except (KeyboardInterrupt, GeneratorExit, asyncio.CancelledError):
             raise
         except BaseException as error:  # a `Stop` may come in a group of a program's own tasks
-            return None, error
+            return self._at_home((None, error))
+
+    def _at_home(self, outcome: Outcome) -> Outcome:
+        """The outcome, in the process that the run began in. A fork of it that comes back here ends: the search, its loop and its files
+        are not its own."""
+        if os.getpid() == self._process:
+            return outcome
+        code = outcome[1].code if isinstance(outcome[1], SystemExit) else int(outcome[1] is not None)
+        os._exit(code if isinstance(code, int) else int(code is not None))
 
     def _began(self) -> int:
         number = self.watching.began()
-        self._own, self._since = self._taken(), time.monotonic()
-        self._waiting += 1
+        with self._lock:
+            self._own, self._since = self._taken(), time.monotonic()
+            self._waiting += 1
         return number
 
     def _over(self) -> None:
-        self._waiting -= 1
-        self._since = time.monotonic()
+        with self._lock:
+            self._waiting -= 1
+            self._since = time.monotonic()
 
     def _is_waiting(self) -> bool:
         return self._waiting > 0 and self.stopped is None
