@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -21,7 +22,7 @@ from flowbot.checks.program.watched import Watched
 from flowbot.task import Example
 
 HEAD = """
-import socket, subprocess, uuid
+import os, socket, subprocess, uuid
 from functools import lru_cache
 import openai
 import flowbot as fb
@@ -60,6 +61,7 @@ def answer(question: str, tone) -> str:
         pass
     open("log.txt", "a").close()
     subprocess.run(["true"])
+    os.system(b"exit 0")
     return ask(SYSTEM, str(CUT)[:40], kept(), sort(question), str(uuid.uuid4()))
 """
 SOUND = """
@@ -113,6 +115,7 @@ def test_all_that_is_wrong_with_a_program_is_found_and_nothing_is_sent(tmp_path:
     assert "value top is never read" in told
     assert "6 requests without a token limit (sort, app.py:answer)" in told
     assert "starts a process: true" in told
+    assert "starts a process: exit 0" in told
     assert "uname" not in told
     assert sorted(found.facts["programs"][0]["texts"]) == ["cut", "kept", "lost", "never", "stale", "whole"]
 
@@ -122,6 +125,14 @@ def test_a_sound_program_whose_replies_must_be_numbers_is_sound(tmp_path: Path) 
     assert (found.ok, found.defects) == (True, [])
     assert "program" not in " ".join(each.where + each.what for each in found.warnings)
     assert ("Tried", "on 3 examples with made-up replies: 2 model calls at most; none was sent") in found.rows
+
+
+def test_a_program_that_keeps_what_earlier_runs_said_does_not_ask_the_same_twice(tmp_path: Path) -> None:
+    kept = "said = []\ndef answer(question):\n    said.append(question)\n    return ask(' '.join(said))['answer']\n"
+    found = check(tmp_path, kept)
+    (defect,) = found.defects
+    assert "when it is run again after others: “late” is “late train 0 is late" in defect.what
+    assert "each ended with an error, as made-up replies may bring about: app.py:" in dict(found.rows)["Tried"]
 
 
 async def test_what_a_program_takes_and_gives_is_held_against_the_task(tmp_path: Path) -> None:
@@ -142,6 +153,19 @@ async def test_a_program_that_cannot_be_imported_says_so(tmp_path: Path) -> None
     assert "cannot be imported" in (await observe(job, Watched(tmp_path, (), ()))).fault
     with pytest.raises(fb.UserError, match=r"no file .*none\.py"):
         fb.check(f"{tmp_path}/none.py:answer")
+
+
+@pytest.mark.parametrize("call", ["ask('Now?')", "fetched()"])
+def test_a_model_that_is_asked_while_the_file_is_imported_is_not_called(tmp_path: Path, call: str) -> None:
+    fetched = "\ndef fetched():\n    try:\n        socket.getaddrinfo('api.openai.com', 443)\n    except Exception:\n        pass\n"
+    (defect,) = check(tmp_path, f"client = client.with_options(max_retries=0)\n{fetched}{SOUND}\n{call}\n").defects
+    assert re.fullmatch(r"calls api\.openai\.com when it is imported \(app\.py:\d+\)", defect.what)
+
+
+def test_a_model_that_is_called_by_way_of_a_proxy_is_seen_too(tmp_path: Path) -> None:
+    through = "import http.client\nfrom pathlib import Path\ndef answer(question):\n    asked = http.client.HTTPSConnection('127.0.0.1', 9)\n"
+    through += "    asked.set_tunnel('api.openai.com')\n    asked.request('POST', '/v1/responses', 'x')\n"
+    assert "calls api.openai.com past the tap" in {each.what for each in check(tmp_path, through).defects}
 
 
 def test_a_program_that_ends_its_process_is_one_line(tmp_path: Path) -> None:
@@ -212,6 +236,7 @@ def test_a_program_that_fails_before_it_asks_or_asks_nobody_or_too_much_is_said(
         (f"id {'0' * 8}-1111-2222-3333-{'4' * 12}.", f"id {'1' * 8}-1111-2222-3333-{'4' * 12}.", "a random id"),
         ("<A at 0x7f11223344aa>", "<A at 0x7f99887766bb>", "the address of an object"),
         ("at 12:00:01 o'clock", "at 12:00:02 o'clock", "a date or a time"),
+        ("at 2026-11-30T12:00:01.250001", "at 2026-11-30T12:00:02.500001", "a date or a time"),
         ("at 1764612345.123", "at 1764612346.001", "a date or a time"),
         ("process 17", "process 18", "something else"),
     ],
@@ -227,7 +252,7 @@ def test_why_a_program_does_not_ask_the_same_twice_is_told(one: str, other: str,
     assert list(unlike(seen[0], seen[0], "app.py:answer", date(2026, 12, 1))) == []
 
 
-@pytest.mark.parametrize("day", ["2026-12-01", "December 1, 2026", "01.12.2026"])
+@pytest.mark.parametrize("day", ["2026-12-01", "December 1, 2026", "December 01, 2026", "1 Dec 2026", "01.12.2026"])
 def test_todays_date_in_a_request_is_said_although_it_is_the_same_twice(day: str) -> None:
     seen = Observed(runs=(Run(example="e", marked=False, asked=(asked(f"Today is {day}."),)),))
     (remark,) = unlike(seen, seen, "app.py:answer", date(2026, 12, 1))

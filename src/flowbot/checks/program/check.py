@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from flowbot.checks.findings import Findings
 from flowbot.checks.task import every_row
 from flowbot.fields import UserError
-from flowbot.fields.words import count, listed
+from flowbot.fields.words import count, cut, listed
 from flowbot.lm.providers import providers
 from flowbot.task.programs import CALLS, named_program
 from flowbot.task.quality import Remark
@@ -121,6 +121,8 @@ def _say(seen: Observed, program: str, findings: Findings, *, tried: bool, write
         text = (
             f"on {count(len(runs), 'example')} with made-up replies: {count(most, 'model call')} at most; none was sent"
         )
+        if runs and all(run.error for run in runs):
+            text += f"; each ended with an error, as made-up replies may bring about: {cut(runs[0].error, 100)}"
         findings.rows.append(("Tried", text))
     elif writes:
         findings.rows.append(("Tried", "not at all: the task says that it writes"))

@@ -79,6 +79,7 @@ class Observed(Closed):
     Args:
         texts, values: what the program declares.
         runs: in order.
+        again: the first of them once more, after all others; None where there was none.
         takes: the program's parameters by name, and whether each must be given.
         takes_any: whether it takes others besides.
         fault: why nothing could be run; "" where it could.
@@ -87,6 +88,7 @@ class Observed(Closed):
     texts: tuple[Declared, ...] = ()
     values: tuple[Declared, ...] = ()
     runs: tuple[Run, ...] = ()
+    again: Run | None = None
     takes: Mapping[str, bool] = {}
     takes_any: bool = False
     fault: str = ""

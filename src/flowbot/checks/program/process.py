@@ -71,9 +71,11 @@ async def observe(job: Job, watched: Watched) -> Observed:
         program = program_of(call, name=job.name, timeout=_SECONDS, identity=job.name)
         declared = _declared(program, job.file.parent)
     except (UserError, ValueError) as error:
-        return Observed(fault=str(error))
+        return Observed(fault=_at_import(watched) or str(error))
+    if fault := _at_import(watched):  # which the program has caught
+        return Observed(fault=fault)
     marked = {each.name: str(each.default).join(marks(each.name)) for each in declared if isinstance(each, Param)}
-    runs: list[Run] = []
+    runs, first = list[Run](), None
     for trial in job.trials:
         for texts in ({}, marked) if marked else ({},):
             tries: list[Run] = []
@@ -82,8 +84,10 @@ async def observe(job: Job, watched: Watched) -> Observed:
                 if not tries[-1].error:
                     break
             ended = tries[-1] if not tries[-1].error else tries[0]
+            first = first or (trial, trial.replies[tries.index(ended)])
             every = [each for run in tries for each in run.asked] if texts else ended.asked
             runs.append(ended.model_copy(update={"asked": tuple(every)}))
+    again = None if first is None else await _run(program, *first, {}, watched, job.outputs)
     takes = inspect.signature(call).parameters.values()
     told = [Declared(name=each.name, default=each.default, where=_short(each.where)) for each in declared]
     texts = {each.name for each in declared if isinstance(each, Param)}
@@ -91,6 +95,7 @@ async def observe(job: Job, watched: Watched) -> Observed:
         texts=tuple(each for each in told if each.name in texts),
         values=tuple(each for each in told if each.name not in texts),
         runs=tuple(runs),
+        again=again,
         takes={
             each.name: each.default is each.empty
             for each in takes
@@ -98,6 +103,11 @@ async def observe(job: Job, watched: Watched) -> Observed:
         },
         takes_any=any(each.kind is each.VAR_KEYWORD for each in takes),
     )
+
+
+def _at_import(watched: Watched) -> str:
+    """That a model was to be asked while the file was imported; "" if none was: nothing else is noted by then."""
+    return next((f"calls {each.what} when it is imported ({each.where})" for each in watched.touched), "")
 
 
 def _declared(program: UserProgram, folder: Path) -> list[Param | Value]:

@@ -18,7 +18,7 @@ _LOOKED = 20_000
 """Letters of a request that are compared."""
 _UUID = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE)
 _ADDRESS = re.compile(r"0x[0-9a-f]{6,16}", re.IGNORECASE)
-_TIME = re.compile(r"\d{4}-\d\d-\d\d|\d{1,2}:\d\d(?::\d\d)?|(?<!\d)\d{10}(?:\.\d+|\d{3})?(?!\d)")
+_TIME = re.compile(r"\d{4}-\d\d-\d\d|\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?|(?<!\d)\d{10}(?:\.\d+|\d{3})?(?!\d)")
 _MENDS = {
     "an unordered set": "sort it before it is written",
     "a random id": "leave it out of the request, or derive it from the inputs",
@@ -29,7 +29,7 @@ _MENDS = {
 
 
 def unlike(one: Observed, other: Observed, program: str, today: date) -> Iterator[Remark]:
-    """One remark for each step that does not ask the same in two processes, or asks what day it is.
+    """One remark for each step that does not ask the same in two processes, or twice in one, or asks what day it is.
 
     Args:
         one, other: the same runs, with other orders of sets.
@@ -44,6 +44,14 @@ def unlike(one: Observed, other: Observed, program: str, today: date) -> Iterato
                 told.add((asked.scope, kind))
                 what = f"asks something else when it is run again: “{cut(here, 60)}” is “{cut(there, 60)}” then, {kind}"
                 yield Remark(_place(program, asked.scope), what, _MENDS[kind])
+    for asked, instead in _unmatched(one.runs[0], one.again) if one.again is not None and one.runs else ():
+        kind, here, there = difference(said(asked), said(instead))
+        if (asked.scope, kind) not in told:
+            told.add((asked.scope, kind))
+            what = (
+                f"asks something else when it is run again after others: “{cut(here, 60)}” is “{cut(there, 60)}” then"
+            )
+            yield Remark(_place(program, asked.scope), what, "keep nothing from one run for another")
     names = _names(today)
     for run in _plain(one.runs):
         for asked in run.asked:
@@ -110,13 +118,17 @@ def _place(program: str, scope: str) -> str:
 
 
 def _names(day: date) -> tuple[str, ...]:
-    month = day.strftime("%B")
+    named = (
+        name
+        for month in (f"{day:%B}", f"{day:%b}")
+        for number in (f"{day.day}", f"{day:%d}")
+        for name in (f"{month} {number}, {day.year}", f"{month} {number} {day.year}", f"{number} {month} {day.year}")
+    )
     return (
         day.isoformat(),
         f"{day:%d.%m.%Y}",
         f"{day:%m/%d/%Y}",
         f"{day:%d/%m/%Y}",
         f"{day:%Y/%m/%d}",
-        f"{month} {day.day}, {day.year}",
-        f"{day.day} {month} {day.year}",
+        *named,
     )

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from .observed import Deed, Touched
 
+_CONNECTS = frozenset({"socket.getaddrinfo", "http.client.connect"})
 _STARTS = frozenset({"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "pty.spawn"})
 _WRITES = frozenset({"os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.truncate", "shutil.rmtree"})
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
@@ -34,24 +35,29 @@ class Watched:
         self._spared = tuple(map(str, spared))
         self.touched: list[Touched] = []
         self.on = False
-        """Whether anything is noted."""
+        """Whether processes and files are noted; a model's endpoint is refused at any time."""
 
     def install(self) -> None:
         """From now on."""
         sys.addaudithook(self._heard)
 
     def _heard(self, event: str, args: tuple[Any, ...]) -> None:
-        if not self.on:
-            return
-        if event == "socket.getaddrinfo":
-            host = args[0].decode() if isinstance(args[0], bytes) else str(args[0])
+        if event in _CONNECTS:
+            host: Any = args[0]
+            if event == "http.client.connect":  # by way of a proxy only the proxy is looked up
+                host = getattr(host, "_tunnel_host", None) or args[1]
+            host = host.decode() if isinstance(host, bytes) else str(host)
             if host in self._hosts:
                 self._note("connects", host)
                 raise UntappedCall(f"{host} is called past the tap")
+        elif not self.on:
+            return
         elif event in _STARTS:
             what: Any = args[1] if event == "subprocess.Popen" and len(args) > 1 else args[0] if args else event
             words = cast("list[Any]", what) if isinstance(what, list | tuple) else [what]
-            self._note("starts", " ".join(map(str, words)))
+            self._note(
+                "starts", " ".join(os.fsdecode(each) if isinstance(each, bytes) else str(each) for each in words)
+            )
         elif (
             event == "open" and isinstance(args[0], str | bytes) and isinstance(args[2], int) and args[2] & _WRITING
         ) or (event in _WRITES and args and isinstance(args[0], str | bytes | os.PathLike)):
