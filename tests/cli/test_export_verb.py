@@ -149,3 +149,21 @@ def test_a_search_writes_what_it_found_into_the_program_or_says_that_nothing_is_
     said = flowbot(capsys, "export", "run", "--to", "source", "--out", "task")
     assert (said.status, "Written: plan in" in said.out) == (0, True)
     assert "fb.Param('plan', 'Count them.')" in (tmp_path / "task" / "app.py").read_text()
+
+
+def test_what_a_search_could_not_write_is_said_before_it_begins(
+    capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = write_task(tmp_path / "task", sizes=(6, 3, 3))
+    for place in (tmp_path, tmp_path / "task"):
+        (place / "app.py").write_text("def answer(note: str): ...\n", encoding="utf-8")
+    (tmp_path / "app.py").chmod(0o444)
+    monkeypatch.chdir(tmp_path)
+    options = ["optimize", str(task), *FAKE, "--method", "none", "--effort", "1", "--write-source", "--dry-run"]
+    said = flowbot(capsys, *options)
+    assert (said.status, "--write-source: found no program" in said.err) == (2, True)
+    said = flowbot(capsys, *options, "--start", "app.py:answer")
+    assert (said.status, "app.py: found a file that its owner may not write" in said.err) == (2, True)
+    with task.open("a", encoding="utf-8") as file:
+        file.write("programs: [app.py:answer]\n")  # then it is that one
+    assert flowbot(capsys, *options, "--start", "app.py:answer").status == 0

@@ -177,3 +177,16 @@ def test_what_cannot_be_written_is_left_and_said(default: str, why: str) -> None
 def test_a_file_that_is_no_python_is_the_users_mistake_with_its_line() -> None:
     with pytest.raises(UserError, match=r"app.py:2: found what is no Python"):
         rewritten(b"x = 1\ndef f(:\n", {"plan": Change("y", "x")}, "app.py")
+
+
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        (b"# -*- coding: none-such -*-\n", "no Python"),
+        ("x = 1\n".encode("utf-16"), "no Python"),
+        (b"x = 1\ry = 2\r", "cannot be written back letter by letter"),
+    ],
+)
+def test_a_file_that_could_not_be_written_as_it_is_is_the_users_mistake(code: bytes, why: str) -> None:
+    with pytest.raises(UserError, match=why):
+        rewritten(code, {"plan": Change("y", "x")}, "app.py")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import flowbot as fb
+from flowbot.export.source import rewriting
 from flowbot.run.result import RunResult
 from flowbot.workflow.workflow import Workflow
 
@@ -111,3 +112,33 @@ def test_what_has_no_source_is_the_users_mistake_in_one_line(app: Path, tmp_path
     )
     with pytest.raises(fb.UserError, match="no program"):
         fb.write_source(plain, folder=app)
+
+
+def test_a_file_that_may_not_be_written_is_left_and_no_other_is_written(app: Path) -> None:
+    (app / "prompts.py").chmod(0o444)
+    with pytest.raises(fb.UserError, match=r"prompts\.py: found a file that its owner may not write"):
+        fb.write_source(result(flow({"plan": "Find it."}, {"top_k": 3})), folder=app)
+    assert ((app / "app.py").read_text(), (app / "prompts.py").read_text()) == (APP, PROMPTS)
+
+
+def test_what_somebody_saves_in_this_moment_stays(app: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = rewriting.rewritten
+
+    def slow(source: bytes, changes: Any, where: str) -> rewriting.Rewritten:
+        (app / "prompts.py").write_text(PROMPTS + "# saved meanwhile", encoding="utf-8")
+        return real(source, changes, where)
+
+    monkeypatch.setattr(rewriting, "rewritten", slow)
+    with pytest.raises(fb.UserError, match="changed in this moment"):
+        fb.write_source(result(flow({"plan": "Find it."})), folder=app)
+    assert (app / "prompts.py").read_text() == PROMPTS + "# saved meanwhile"
+    assert {each.name for each in app.iterdir()} == {"app.py", "prompts.py"}
+
+
+def test_a_link_to_the_program_stays_a_link(app: Path, tmp_path: Path) -> None:
+    (app / "src").mkdir()
+    (app / "prompts.py").rename(app / "src" / "prompts.py")
+    (app / "prompts.py").symlink_to("src/prompts.py")
+    assert fb.write_source(result(flow({"plan": "Find it."})), folder=app).names == ("plan",)
+    assert (app / "prompts.py").is_symlink()
+    assert "Find it." in (app / "src" / "prompts.py").read_text()

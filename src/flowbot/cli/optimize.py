@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -60,12 +61,18 @@ def optimize(
     if start is None and model is None:
         raise missing
     loaded = Task.load(task)
-    given = None
+    own, given = loaded.programs, None
     if start is None:
         workflow = single_call(loaded.inputs, loaded.outputs, loaded.goal, reasoning=True)
         words = "a single call that reasons, then answers"
     else:
         loaded, workflow, words, given = start_workflow(start, loaded, cache_dir=calls.cache_dir)
+    folder = None
+    if write_source:
+        from flowbot.export.source.write import require_source
+
+        folder = _folder(workflow, task, {each.name for each in own})
+        require_source(workflow, folder=folder, where="--write-source")
     first = model or meta_model
     if first is None or (model is None and not any(isinstance(node, ProgramNode) for _, node in walk(workflow.sketch))):
         raise missing
@@ -81,15 +88,16 @@ def optimize(
         next_task="other-task.yaml",
         start_place=f"--start {start}",
         start_given=given,
-        write_source=_folder(workflow, task) if write_source else None,
+        write_source=folder,
     )
     console = Console.open(output)
     return carry_out(job, search, calls, console)
 
 
-def _folder(workflow: Workflow, task: Path) -> Path:
-    """The folder from which a program's file was named: this one, or that of the task."""
+def _folder(workflow: Workflow, task: Path, own: Collection[str]) -> Path:
+    """The folder from which a program's file was named: that of the task, where its own programs are; this one, where it is; that of the task."""
     from flowbot.workflow.nodes import ProgramNode, walk
 
-    named = (node.call.rpartition(":")[0] for _, node in walk(workflow.sketch) if isinstance(node, ProgramNode))
-    return Path.cwd() if any(Path(file).is_file() for file in named if file) else task.resolve().parent
+    calls = {node.call for _, node in walk(workflow.sketch) if isinstance(node, ProgramNode)}
+    here = any(Path(file).is_file() for each in calls - set(own) if (file := each.rpartition(":")[0]))
+    return Path.cwd() if here else task.resolve().parent

@@ -77,9 +77,11 @@ def rewritten(source: bytes, changes: Mapping[str, Change], where: str) -> Rewri
     try:
         wrapper = MetadataWrapper(cst.parse_module(source))
         found = list(_declared(wrapper))
-    except (cst.ParserSyntaxError, UnicodeDecodeError, RecursionError) as error:
+    except (cst.ParserSyntaxError, SyntaxError, UnicodeDecodeError, RecursionError) as error:
         line = f":{error.raw_line}" if isinstance(error, cst.ParserSyntaxError) else ""
         raise UserError(f"{where}{line}", "what is no Python", "a Python file") from None
+    if wrapper.module.bytes != source:  # as where lines end in a carriage return alone
+        raise UserError(where, "what cannot be written back letter by letter", "a Python file with usual line ends")
     module, swap, written, left = wrapper.module, dict[cst.CSTNode, cst.CSTNode](), list[str](), list[Remark]()
     for name, change in changes.items():
         here = [each for each in found if each.name == name]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-from stat import S_IMODE
+from stat import S_IMODE, S_IWUSR
 from typing import Any
 
 from flowbot.fields import UserError
@@ -76,20 +77,17 @@ def write_source(found: RunLike, *, folder: Path | str = ".", force: bool = Fals
         force: replace literals whatever they say; a workflow's file without its run needs it.
 
     Raises:
-        UserError: if it holds no program, its file is not there or no Python, or the package that rewrites it is missing.
+        UserError: if it holds no program, its file is not there, no Python or not to be written, or the package that rewrites it is missing.
     """
     where = str(found.run_dir if isinstance(found, RunResult) else found)
     new, old = _found(found)
-    programs = [(path, node) for path, node in walk(new.sketch) if isinstance(node, ProgramNode)]
-    if not programs:
-        raise UserError(where, "no program: its steps have no source", "a flow that a program was tuned in")
+    programs = _programs(new, where)
     if old is None and not force:
         what = "a flow file, which does not tell what the source said when it was found"
         raise UserError(where, what, "the run that found it; or --force (force=True), which replaces what stands there")
-    try:
-        from .rewriting import Change, rewritten
-    except ImportError:
-        raise UserError("write-source", "no package libcst", mend="pip install -e '.[source]'") from None
+    _require_package()
+    from .rewriting import Change, rewritten
+
     written, left, files = list[str](), list[Remark](), list[Path]()
     for path, node in programs:
         told, before = _told(new, path), None if old is None or force else _told(old, path)
@@ -106,12 +104,15 @@ def write_source(found: RunLike, *, folder: Path | str = ".", force: bool = Fals
         for each in made:
             if several & set(made[each].declared):
                 made[each] = rewritten(sources[each], {k: v for k, v in changes.items() if k not in several}, each.name)
-        for each, result in made.items():
+        changed = [each for each in made if made[each].changed]
+        for each in changed:  # before one is written
+            _require_writable(each)
+        for each in changed:
+            _write(each, made[each].source, sources[each])
+        files += changed
+        for result in made.values():
             written += result.written
             left += result.left
-            if result.changed:
-                _write(each, result.source)
-                files.append(each)
         left += [
             _nowhere(name, place, several=name in several) for name in changes if name in several or name not in known
         ]
@@ -122,6 +123,35 @@ def write_source(found: RunLike, *, folder: Path | str = ".", force: bool = Fals
             Remark("flow", f"the steps around the program ({listed(others, 8)}) are no part of its source", _IN_FILE)
         )
     return Written(tuple(files), tuple(dict.fromkeys(written)), tuple(left))
+
+
+def require_source(workflow: Workflow, *, folder: Path, where: str) -> None:
+    """Refuse, before a search, what could not be written after it.
+
+    Args:
+        workflow: what it starts with.
+        folder: in which the program's file stands.
+        where: how errors name it.
+
+    Raises:
+        UserError: as `write_source`.
+    """
+    programs = _programs(workflow, where)
+    _require_package()
+    for _, node in programs:
+        _require_writable(_file(node.call, folder))
+
+
+def _programs(workflow: Workflow, where: str) -> list[tuple[str, ProgramNode]]:
+    programs = [(path, node) for path, node in walk(workflow.sketch) if isinstance(node, ProgramNode)]
+    if not programs:
+        raise UserError(where, "no program: its steps have no source", "a flow that a program was tuned in")
+    return programs
+
+
+def _require_package() -> None:
+    if find_spec("libcst") is None:
+        raise UserError("write-source", "no package libcst", mend="pip install -e '.[source]'")
 
 
 def _found(found: RunLike) -> tuple[Workflow, Workflow | None]:
@@ -169,8 +199,21 @@ def _besides(workflow: Workflow, path: str) -> Iterator[Remark]:
         yield Remark(path, f"what fills the place {name} is a workflow, and no part of a source", _IN_FILE)
 
 
-def _write(file: Path, source: bytes) -> None:
-    rights = S_IMODE(file.stat().st_mode)
-    with replaced(file) as out:
-        out.write(source)
-    os.chmod(file, rights)
+def _require_writable(file: Path) -> None:
+    if not file.stat().st_mode & S_IWUSR:  # to replace it the folder's rights would do
+        raise UserError(str(file), "a file that its owner may not write", f"chmod u+w {file.name}, and the same again")
+
+
+def _write(file: Path, source: bytes, before: bytes) -> None:
+    try:
+        rights = S_IMODE(file.stat().st_mode)
+        with replaced(file) as out:
+            out.write(source)
+            out.flush()
+            os.chmod(out.name, rights)
+            if read_bytes(file, limit=MOST_SOURCE) != before:
+                raise UserError(str(file), "a file that was changed in this moment", "the same again")
+    except OSError as error:
+        raise UserError(
+            str(file), f"a file that cannot be written ({error.strerror})", "a folder of your own"
+        ) from None
