@@ -20,6 +20,7 @@ from flowbot.export.prompts import Prompts
 from flowbot.export.python import Python
 from flowbot.export.record import Recording
 from flowbot.fields import ModelError, UserError
+from flowbot.fields.files import write_text
 from flowbot.lm.client import TOO_LONG, Message, Patience, Reply, Request
 from flowbot.lm.providers import add_provider
 from flowbot.task import Task
@@ -205,6 +206,34 @@ async def test_an_export_is_replaced_as_a_whole_and_nothing_else_is_touched(tmp_
     (tmp_path / "kept.md").write_text("k")
     write_export(out, {}, force=True)
     assert (tmp_path / "kept.md").exists()
+
+
+def test_a_file_of_an_export_that_somebody_has_changed_is_not_replaced(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    write_export(out, {"a.md": "a", "b.md": "b"})
+    (out / "b.md").write_text("b, changed by hand")
+    with pytest.raises(UserError, match=r"b\.md: found a file whose content is another than an export has written"):
+        write_export(out, {"a.md": "A", "b.md": "B"}, force=True)
+    assert [(out / name).read_text() for name in ("a.md", "b.md")] == ["a", "b, changed by hand"]
+
+
+def test_an_export_that_ended_halfway_is_replaced_by_the_same_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, other = tmp_path / "out", {"a.md": "A", "b.md": "B", "new.md": "n"}
+    write_export(out, {"a.md": "a", "b.md": "b"})
+
+    def ends(at: Path, text: str) -> None:
+        if at.name == "b.md":
+            raise KeyboardInterrupt
+        write_text(at, text)
+
+    monkeypatch.setattr("flowbot.export.folder.write_text", ends)
+    with pytest.raises(KeyboardInterrupt):
+        write_export(out, {"new.md": "n"} | other, force=True)
+    monkeypatch.undo()
+    write_export(out, other, force=True)
+    assert {name: (out / name).read_text() for name in other} == other
 
 
 @pytest.mark.parametrize("name", ["my-tools", "random", "class"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Mapping
 from hashlib import sha256
@@ -40,27 +41,32 @@ def write_export(folder: Path, files: Mapping[str, str], *, force: bool = False)
     Args:
         folder: where; a new one, which is there as a whole or not at all.
         files: texts by their name in it.
-        force: replace the export in a folder that is there: files of its that are written no more go, unless somebody has changed them.
+        force: replace the export in a folder that is there: files of its that are written no more go. Those that somebody has changed stay.
 
     Raises:
-        UserError: if there is something already and `force` does not allow it, a file there is none of an export, or it cannot be written.
+        UserError: if there is something already and `force` does not allow it, a file there is none of an export or was changed, or it cannot be written.
     """
     require_free(folder, force=force)
     told = {name: sha256(text.encode()).hexdigest() for name, text in files.items()}
-    whole = {**files, WRITTEN: json.dumps({"flowbot": 1, "files": told}, indent=1) + "\n"}
+    whole = {**files, WRITTEN: _manifest(told)}
     try:
         if folder.exists():
             before = _before(folder)
             for name in files:
-                if name not in before and (folder / name).exists():
-                    raise UserError(
-                        str(folder / name), "a file that no export has written", "another --out, or its removal"
+                if os.path.lexists(place := folder / name) and not _own(place, before.get(name), told[name]):
+                    odd = (
+                        "whose content is another than an export has written"
+                        if name in before
+                        else "that no export has written"
                     )
-            for name, text in whole.items():
+                    raise UserError(str(place), f"a file {odd}", "another --out, or its removal")
+            write_text(folder / WRITTEN, _manifest({**told, **before}))  # ended in between, it can be done again
+            for name, text in files.items():
                 write_text(folder / name, text)
             for name in before.keys() - files.keys():
-                if (place := folder / name).is_file() and _hash(place) == before[name]:
+                if _own(place := folder / name, before[name]):
                     place.unlink()
+            write_text(folder / WRITTEN, whole[WRITTEN])
             return
         folder.parent.mkdir(parents=True, exist_ok=True)
         place = new_folder(folder)
@@ -75,6 +81,10 @@ def write_export(folder: Path, files: Mapping[str, str], *, force: bool = False)
         raise UserError(str(folder), found, "another --out") from None
 
 
+def _manifest(files: Mapping[str, str]) -> str:
+    return json.dumps({"flowbot": 1, "files": files}, indent=1) + "\n"
+
+
 def _before(folder: Path) -> dict[str, str]:
     """The files that the export in a folder has written, each with its hash; none where it says nothing."""
     if not (told := folder / WRITTEN).exists():
@@ -83,5 +93,8 @@ def _before(folder: Path) -> dict[str, str]:
     return {name: each for name, each in found.files.items() if name == Path(name).name}
 
 
-def _hash(file: Path) -> str:
-    return sha256(read_bytes(file, limit=_MOST_BYTES, links=False)).hexdigest()
+def _own(file: Path, written: str | None, *others: str) -> bool:
+    """Whether a file is as an export has written it, or is to be; none is that no export has written."""
+    if written is None or file.is_symlink() or not file.is_file():
+        return False
+    return sha256(read_bytes(file, limit=_MOST_BYTES, links=False)).hexdigest() in (written, *others)
