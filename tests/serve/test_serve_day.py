@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from serve_help import ONE, Bench, served
 
-from flowbot.fields import BudgetExceeded, Usage, UserError
+from flowbot.fields import BudgetExceeded, InfrastructureError, Usage, UserError
 from flowbot.serve.spending import FILE, Held, Spending
 
 NOON = 1_800_000_000.0
@@ -71,6 +71,18 @@ def test_calls_under_way_in_several_processes_do_not_pass_it(tmp_path: Path) -> 
         one.budget.try_reserve(Usage(calls=1, usd=0.95))
     assert not isinstance(refused.value, Held)
     assert refused.value.budget is one.budget
+
+
+def test_what_could_not_be_written_is_not_kept(tmp_path: Path) -> None:
+    one, dear = spending(tmp_path), Usage(calls=1, usd=0.4)
+    one._db.execute("PRAGMA query_only = ON")  # pyright: ignore[reportPrivateUsage] - as a full disk
+    for _ in range(2):
+        with pytest.raises(InfrastructureError):
+            one.budget.try_reserve(dear)
+    one._db.execute("PRAGMA query_only = OFF")  # pyright: ignore[reportPrivateUsage]
+    assert one.budget.try_reserve(dear) is not None
+    with pytest.raises(Held):
+        spending(tmp_path).budget.try_reserve(Usage(calls=1, usd=0.8))
 
 
 def test_what_a_killed_process_has_kept_is_free_again_after_a_while(tmp_path: Path) -> None:

@@ -93,6 +93,26 @@ async def test_a_body_that_does_not_come_is_not_waited_for() -> None:
         assert text.startswith(b"HTTP/1.1 408")
 
 
+async def test_however_many_requests_end_at_once_one_timer_looks_after_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop, timers = asyncio.get_running_loop(), list[float]()
+    call_later = loop.call_later
+
+    def counted(after: float, *call: Any) -> asyncio.TimerHandle:
+        timers.append(after)
+        return call_later(after, *call)
+
+    monkeypatch.setattr(loop, "call_later", counted)
+    for _ in range(20):
+        Cut(60).off()
+    assert len(timers) == 1
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(asyncio.Event().wait(), 3 * timers[0])
+    cut = Cut(0)  # there is one again, now that none is left
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.Event().wait()
+    assert cut.owns()
+
+
 async def test_work_for_a_client_that_has_gone_is_cancelled() -> None:
     began, ended = asyncio.Event(), asyncio.get_running_loop().create_future()
 

@@ -173,7 +173,7 @@ class Spending:
             return
         try:
             self._db.execute("BEGIN IMMEDIATE")
-            try:
+            with self._db:
                 paid, others = self._of_others()
                 if needed > (ceiling := int(self._usd * _PICO)) - others:
                     text = f"today: {paid / _PICO:.4f} USD of {self._usd:g} are used by other processes, {(others - paid) / _PICO:.4f} set aside"
@@ -181,9 +181,8 @@ class Spending:
                     raise kind(text, ceiling="usd", budget=self.budget)
                 self._kept = needed
                 self._write()
-            finally:
-                self._db.execute("COMMIT")
         except sqlite3.Error as error:
+            self._kept = -1  # what the file says now is not known: it is written anew
             raise _unknown(error) from None
 
     def _sync(self) -> None:

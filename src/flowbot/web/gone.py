@@ -23,13 +23,15 @@ class _Table(threading.local):
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._due: dict[object, tuple[float, Callable[[], None]]] = {}
+        self._looking = False
 
     def put(self, who: object, seconds: float, call: Callable[[], None]) -> None:
         """Call it in so many seconds, or up to a `ROUND` later."""
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
-            self._loop, self._due = loop, {}
-        if not self._due:
+            self._loop, self._due, self._looking = loop, {}, False
+        if not self._looking:
+            self._looking = True
             loop.call_later(ROUND, self._look, loop, self._due)
         self._due[who] = (loop.time() + seconds, call)
 
@@ -46,6 +48,8 @@ class _Table(threading.local):
         finally:
             if due:
                 loop.call_later(ROUND, self._look, loop, due)
+            elif due is self._due:
+                self._looking = False
 
 
 _later = _Table()
