@@ -82,11 +82,14 @@ async def test_where_a_run_was_moved_no_response_goes_until_it_is_said_to_be_gon
     assert not one.run_dir.exists()
     assert entries(tmp_path) == before
     one = await made(tmp_path, "one", 0)
-    assert remove_run(other.run_dir, cache_dir=cache).responses is None  # which is there no more
+    other.run_dir.mkdir()
+    (other.run_dir / "notes.md").write_text("mine", encoding="utf-8")
+    assert remove_run(other.run_dir, cache_dir=cache).responses is None  # of which there is no journal any more
+    assert (other.run_dir / "notes.md").exists()
     found = remove_run(one.run_dir, cache_dir=cache).responses
     assert found is not None
     assert found.entries > 0
-    with pytest.raises(UserError, match="no such run"):
+    with pytest.raises(UserError, match=r"no journal\.jsonl"):
         remove_run(other.run_dir, cache_dir=cache)
 
 

@@ -109,7 +109,7 @@ def _gone(run: RunLike, known: Container[Path]) -> Path | None:
     """The folder that a run of the store had and that is there no more; None of any other run."""
     path = run.run_dir if isinstance(run, RunResult) else Path(run)
     places = (path, FOLDER / path)
-    if any(map(os.path.lexists, places)):
+    if any(os.path.lexists(each / JOURNAL) for each in places):  # a folder without one is what was left of it
         return None
     return next((each for each in places if each.resolve() in known), None)
 
