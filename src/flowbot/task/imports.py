@@ -84,7 +84,12 @@ def _imported(file: Path, roots: tuple[Path, ...]) -> Iterator[tuple[tuple[Path,
 def _named(source: bytes) -> tuple[tuple[int, tuple[str, ...]], ...]:
     """What a source imports: dots in front, and the names between dots."""
     try:
-        tree = ast.parse(source)
+        try:
+            tree = ast.parse(source)
+        except (
+            SystemError
+        ):  # CPython 3.11, where something is parsed by what a garbage collection runs in the middle of this
+            tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return ()
     found: list[tuple[int, tuple[str, ...]]] = []
