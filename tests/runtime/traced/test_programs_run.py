@@ -24,6 +24,7 @@ from aiohttp import web
 import flowbot as fb
 from flowbot.fields import BudgetExceeded, UserError
 from flowbot.lm.budget import Budget
+from flowbot.lm.lm import LM
 from flowbot.lm.session import Session
 from flowbot.lm.tap import tapping
 from flowbot.lm.tap.asked import Answer
@@ -32,6 +33,7 @@ from flowbot.runtime.trace import Trace
 from flowbot.runtime.traced import one_run
 from flowbot.store import Store
 from flowbot.task.programs import program_of
+from flowbot.testing.fake import FakeClient
 from flowbot.workflow.workflow import Workflow
 
 PLAN = fb.Param("run_plan", "Write a search query.")
@@ -392,6 +394,24 @@ async def test_what_a_program_does_wrong_is_its_error_and_the_same_again(
     assert first.error == again.error
     assert re.match(told, first.error), first.error
     assert len(endpoint.bodies) == paid
+
+
+async def waits_for_one_model(question: str) -> str:
+    if (said := await plan(question)).startswith("Write"):
+        await asyncio.sleep(3600)
+    return said
+
+
+async def test_a_time_out_with_one_model_is_none_with_another() -> None:
+    store = Store.memory()
+    async with engine(waits_for_one_model, store=store, timeout=0.2) as (made, _):
+        assert "took longer" in (await run(made, flow("waits_for_one_model"))).error
+    session = Session(store)
+    lm = LM(FakeClient(lambda request: "other"), session)
+    program = program_of(waits_for_one_model, timeout=0.2)
+    other = Engine(lm, session, programs={program.name: program})
+    assert (await run(other, flow("waits_for_one_model"))).outputs == {"answer": "other"}
+    await other.close()
 
 
 async def forks(question: str) -> str:

@@ -150,7 +150,7 @@ class ProgramRuns:
             RefusedError, BudgetExceeded, InfrastructureError, Paused: as `LM.ask`.
             UserError: for what a user has to mend, as a model whose price is not known.
         """
-        key = _key(program, inputs, parameters, bounds)
+        key = _key(program, inputs, parameters, bounds, "" if self._stand_in is None else self._stand_in.name)
         if (row := await self._session.store.get(key)) is not None and "error" in row:
             return Ran(None, str(row["error"]))
         ran = await self._run(program, inputs, parameters, bounds)
@@ -209,10 +209,12 @@ class ProgramRuns:
         return self._models
 
 
-def _key(program: UserProgram, inputs: Mapping[str, Any], parameters: ProgramParameters, bounds: Bounds) -> str:
-    """Under which a time-out is stored: it must come again in a replay, however fast that is."""
+def _key(
+    program: UserProgram, inputs: Mapping[str, Any], parameters: ProgramParameters, bounds: Bounds, model: str
+) -> str:
+    """Under which a time-out is stored: it must come again in a replay, however fast that is, and not where another model answers."""
     told = parameters.model_dump(mode="json", exclude_defaults=True)
-    where = [bounds.base, bounds.replicate, bounds.example, bounds.max_calls, program.timeout]
+    where = [bounds.base, bounds.replicate, bounds.example, bounds.max_calls, program.timeout, model]
     return stable_hash({"program": program.identity, "inputs": dict(inputs), "parameters": told, "where": where})
 
 
