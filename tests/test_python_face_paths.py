@@ -208,6 +208,28 @@ async def saved(place: Path, as_given: AsGiven) -> None:
     assert fb.Workflow.load(place / "again.flow.yaml") == workflow
 
 
+async def of_a_program(place: Path, as_given: AsGiven) -> None:
+    """A program that asks no model: what is lifted, applied and written of it."""
+    (place / "app.py").write_text(
+        "import flowbot as fb\n\nPLAN = fb.Param('plan', 'Add.')\n\n\ndef answer(note: str) -> int:\n    return len(str(PLAN))\n",
+        encoding="utf-8",
+    )
+    lifted = await fb.lift_async(
+        str(place / "app.py:answer"), as_given(place / "task.yaml"), cache_dir=as_given(place / "cache")
+    )
+    assert lifted.workflow is None
+    flow = {
+        "flowbot": 1, "inputs": {"note": "str"}, "outputs": {"total": "app.total"},
+        "nodes": {"app": {"kind": "program", "call": "app.py:answer", "in": {"note": "note"}, "out": {"total": "int"}}},
+        "parameters": {"app": {"texts": {"plan": "Add it up."}}},
+    }  # fmt: skip
+    (place / "app.flow.yaml").write_text(json.dumps(flow), encoding="utf-8")
+    fb.use(as_given(place / "app.flow.yaml"))
+    fb.use(None)
+    fb.write_source(as_given(place / "app.flow.yaml"), folder=as_given(place), force=True)
+    assert "Add it up." in (place / "app.py").read_text(encoding="utf-8")
+
+
 USES: dict[str, Callable[[Path, AsGiven], Any]] = {
     **{f"Task.{name}": (lambda place, as_given, name=name: rows_given(place, as_given, name)) for name in ("train", "val", "test", "rows")},
     "Task.splits": splits_given,
@@ -233,6 +255,8 @@ USES: dict[str, Callable[[Path, AsGiven], Any]] = {
     **dict.fromkeys((f"{name}.{each}" for name in ("bench", "bench_async") for each in ("file", "out", "cache_dir")), compared),
     **dict.fromkeys(("write_report.run", "read_run.run_dir", "runs.folder", "RunResult.load.run_dir"), optimized),
     **dict.fromkeys((f"{name}.{each}" for name in ("evaluate", "evaluate_async") for each in ("workflow", "task", "cache_dir")), evaluated),
+    **dict.fromkeys(("use.path", "write_source.found", "write_source.folder"), of_a_program),
+    **dict.fromkeys((f"{name}.{each}" for name in ("lift", "lift_async") for each in ("task", "cache_dir")), of_a_program),
 }  # fmt: skip
 """What uses each path of the public face. Plain functions share the code of those that are awaited, which a test holds them to."""
 

@@ -248,7 +248,7 @@ NEW = {"instruction": "Do it."}
         ({"op": "fuse", "first": "refine/critic", "second": "refine/revise"}, "the other way round"),
         ({"op": "decompose", "id": "list", "over": "items"}, "reads question, not items"),
         ({"op": "decompose", "id": "list", "over": "question"}, r"go over something of type list\[T\]"),
-        ({"op": "insert_branch", "id": "refine", "name": "x"}, "refine is of kind loop: name an llm, tool or code node"),
+        ({"op": "insert_branch", "id": "refine", "name": "x"}, "refine is of kind loop: name an llm, tool, code or program node"),
         ({"op": "insert_retrieval", "id": "list", "tool": "find"}, "there is no tool find; there are lookup"),
         ({"op": "insert_retrieval", "id": "list", "tool": "lookup", "bind": {"x": "question"}}, "takes no x: bind name"),
     ],
