@@ -146,7 +146,7 @@ def test_without_the_script_the_same_page_is_read_by_reloading(runs: Path, addre
     assert page.locator(".change").count() < shown
     page.get_by_role("link", name="Examples").click()
     page.get_by_role("link", name="test-000").click()
-    assert page.locator(".step").count() > 0
+    expect(page.locator(".step")).not_to_have_count(0)
     context.close()
 
 
@@ -202,4 +202,4 @@ def test_ten_thousand_events_make_no_page_longer(runs: Path, address: str, page:
     page.get_by_role("link", name="older").click()
     expect(page.locator("#changes nav").last).to_contain_text("newer")
     page.wait_for_load_state()  # the style sheet, too
-    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    page.wait_for_function("document.documentElement.scrollWidth == 390")
