@@ -1,195 +1,41 @@
-"""The nodes of a workflow, as they stand in a file: typed data, no prompt text, one class a kind.
+"""The nodes of a workflow: the kinds without a body, those with one, and the sketch that holds them.
 
-An input names where its value comes from: `plan.query` (output `query` of node `plan`) or `question` (an input of the
-workflow). Edges are not listed; wiring and data flow are one thing. The body of a `loop` or `map` is a workflow itself: its
-nodes read what stands outside, what the loop carries or the map's item, and each other.
+The body of a `loop` or `map` is a workflow itself: its nodes read what stands outside, what the loop carries or the map's
+item, and each other.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
-from types import MappingProxyType
-from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, TypeVar, cast
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import Field
 
 from flowbot.fields import UserError
 from flowbot.fields.foreign import Closed
 
-from .conditions import Condition, Guard, rewired_condition, tests_of
+from .conditions import Condition, rewired_condition, tests_of
+from .kinds import (
+    MAX_STEPS,
+    NOTHING,
+    AnyNode,
+    BranchNode,
+    CodeNode,
+    LLMNode,
+    MergeNode,
+    ProgramNode,
+    Swap,
+    ToolNode,
+    changed,
+    rewired_inputs,
+)
 
-MAX_STEPS = 100
-"""Most steps of a loop and rounds of tool calls that a workflow may ask for."""
 MAX_ITEMS = 10_000
 """Most items of a map."""
-MAX_CALLS = 1000
-"""Most model calls of one run of a program that a workflow may allow."""
-
-Swap = Mapping[str, str]
-"""What is read instead of a reference: old to new."""
-NOTHING: Swap = MappingProxyType({})
-_M = TypeVar("_M", bound=BaseModel)
 
 
-class _Node(Closed, populate_by_name=True):
-    """What every kind has."""
-
-    when: str | None = None
-    """A way of a branch of the same body, as `route.many`: the node runs only if it was taken."""
-    frozen: bool = False
-    """True: the search leaves this node as it is."""
-    feedback_from: tuple[str, ...] = ()
-    """Nodes whose gradient also reaches this one: a skip connection, for the backward pass only."""
-
-    @property
-    def gives(self) -> tuple[str, ...]:
-        """Names of what other nodes may read from this one."""
-        return tuple(cast("dict[str, str]", getattr(self, "out", {})))
-
-    @property
-    def asks(self) -> bool:
-        """Whether a model is asked in this node itself: an `llm`, a branch that a model chooses, a merge that a model judges."""
-        return False
-
-    @classmethod
-    def kind_name(cls) -> str:
-        """The kind, as it stands in a file."""
-        return str(cls.model_fields["kind"].default)
-
-    def dump(self) -> dict[str, Any]:
-        """The node as it stands in a file: the kind first, nothing that goes without saying."""
-        data = self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-        kind = {"kind": self.kind_name()}
-        return kind | {key: data[key] for key in ("when", "how", "tool", "call", "in", "out") if key in data} | data
-
-    def references(self) -> tuple[str, ...]:
-        """What the node reads from the body that it stands in, in declared order, a body's own reading included."""
-        inputs = cast("dict[str, str] | None", getattr(self, "inputs", None))
-        return tuple(inputs.values()) if inputs else ()
-
-    def rewired(self, swap: Swap) -> Self:
-        """The node that, with its body, reads what `swap` says; the same object where that changes nothing."""
-        return changed(self, inputs=_swapped(cast("dict[str, str]", getattr(self, "inputs", {})), swap))
-
-
-class LLMNode(_Node):
-    """A prompt and typed outputs: a call to a model, or, with tools in its parameters, a bounded loop of calls."""
-
-    kind: Literal["llm"] = "llm"
-    inputs: dict[str, str] = Field(validation_alias="in", serialization_alias="in")
-    out: dict[str, str]
-    """Output fields: name to type, in the order in which they are produced."""
-    model: Literal["pinned"] | None = None
-    """`pinned`: the model in the parameters stays."""
-    rounds: int = 5
-    """Most rounds of tool calls before the node must answer, `MAX_STEPS` at most."""
-
-    @property
-    def asks(self) -> bool:
-        """A model is asked."""
-        return True
-
-
-class ToolNode(_Node):
-    """A registered function, called with bound arguments."""
-
-    kind: Literal["tool"] = "tool"
-    tool: str
-    inputs: dict[str, str] = Field(validation_alias="in", serialization_alias="in")
-    out: dict[str, str]
-
-
-class CodeNode(_Node):
-    """A small function in a sandbox, for a deterministic step. Its text is a parameter."""
-
-    kind: Literal["code"] = "code"
-    inputs: dict[str, str] = Field(validation_alias="in", serialization_alias="in")
-    out: dict[str, str]
-
-
-class ProgramNode(_Node):
-    """A user's own Python callable, watched as it runs. The texts and values that it declares are parameters.
-
-    The file only names it: the task file says where it is, or it is handed over.
-    """
-
-    kind: Literal["program"] = "program"
-    call: str
-    """`FILE.py:NAME`, or `NAME` of one that is handed over."""
-    inputs: dict[str, str] = Field(validation_alias="in", serialization_alias="in")
-    out: dict[str, str]
-    """One output is what it returns; of several it returns a mapping, or an object with fields of these names."""
-    max_calls: int = 20
-    """Most model calls of one run, `MAX_CALLS` at most."""
-
-
-class BranchNode(_Node):
-    """Picks one of several ways, by conditions on its inputs or by a model's choice among the labels.
-
-    A node with `when: route.many` runs only if the branch `route` took the way `many`.
-    """
-
-    kind: Literal["branch"] = "branch"
-    inputs: dict[str, str] = Field(validation_alias="in", serialization_alias="in")
-    ways: dict[str, Guard | None]
-    """Label to condition, tried in order, the last of them `else`; in a file a plain list of labels when a model chooses."""
-    model: Literal["pinned"] | None = None
-
-    @field_validator("ways", mode="before")
-    @classmethod
-    def _labels(cls, value: Any) -> Any:
-        if not isinstance(value, list | tuple):
-            return value
-        labels = cast("list[Any]", value)
-        if all(isinstance(label, str) for label in labels) and len(set(labels)) == len(labels):
-            return dict.fromkeys(labels)
-        return labels
-
-    @property
-    def asks(self) -> bool:
-        """Whether a model chooses."""
-        return all(condition is None for condition in self.ways.values())
-
-    def dump(self) -> dict[str, Any]:
-        """The node as it stands in a file."""
-        data = super().dump()
-        return {**data, "ways": list(self.ways)} if self.asks else data
-
-
-class MergeNode(_Node):
-    """Joins ways, samples or other values of one type.
-
-    The first that is not empty, the majority's, all of them one after another, or the best by a model's judgement.
-    Of an `llm` node that draws several samples it reads all of them, where any other node reads the first.
-    """
-
-    kind: Literal["merge"] = "merge"
-    how: Literal["first", "vote", "concat", "judge"]
-    inputs: tuple[str, ...] = Field(validation_alias="in", serialization_alias="in")
-    given: dict[str, str] = Field(default_factory=dict)
-    """What a judge is shown beside the candidates: name to reference."""
-    out: dict[str, str]
-    model: Literal["pinned"] | None = None
-
-    def references(self) -> tuple[str, ...]:
-        """What the node reads, in declared order."""
-        return (*self.inputs, *self.given.values())
-
-    @property
-    def asks(self) -> bool:
-        """Whether a model judges."""
-        return self.how == "judge"
-
-    def rewired(self, swap: Swap) -> Self:
-        """What becomes the same is joined once; what was there twice stays so."""
-        was: dict[str, str] = {}
-        swapped = ((reference, swap.get(reference, reference)) for reference in self.inputs)
-        joined = tuple(new for old, new in swapped if was.setdefault(new, old) == old)
-        return changed(self, inputs=joined, given=_swapped(self.given, swap))
-
-
-class BodyNode(_Node):
+class BodyNode(AnyNode):
     """A node with a body: its nodes, what they are handed, what is read of them, and what is read before they run."""
 
     bounded_by: ClassVar[tuple[str, int]]
@@ -327,7 +173,7 @@ class MapNode(BodyNode):
 
     def reading(self, ends: Swap, entries: Swap = NOTHING) -> Self:
         """The same with other values to collect and another list."""
-        return changed(self, over=entries.get(self.over, self.over), out=_swapped(self.out, ends))
+        return changed(self, over=entries.get(self.over, self.over), out=rewired_inputs(self.out, ends))
 
 
 Node = Annotated[
@@ -360,21 +206,11 @@ class Sketch(Closed):
 
     def reading(self, ends: Swap) -> Self:
         """The same with other outputs; the same object where that changes nothing."""
-        return changed(self, outputs=_swapped(self.outputs, ends))
+        return changed(self, outputs=rewired_inputs(self.outputs, ends))
 
 
 HasNodes: TypeAlias = Sketch | LoopNode | MapNode
 """What holds nodes: a sketch, or a node with a body."""
-
-
-def changed(model: _M, /, **fields: Any) -> _M:
-    """A copy with other values of fields; the same object where they are what it has."""
-    new = {name: value for name, value in fields.items() if getattr(model, name) != value}
-    return model.model_copy(update=new) if new else model
-
-
-def _swapped(references: Mapping[str, str], swap: Swap) -> dict[str, str]:
-    return {name: swap.get(reference, reference) for name, reference in references.items()}
 
 
 def walk(holder: HasNodes, path: str = "") -> Iterator[tuple[str, Node]]:

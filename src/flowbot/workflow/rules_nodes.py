@@ -10,8 +10,8 @@ from flowbot.fields import ToolSignature, Type
 from .conditions import tests_of
 from .defects import Defect, choices, name_defects, type_defects
 from .graph import split_reference
+from .kinds import MAX_CALLS
 from .nodes import (
-    MAX_CALLS,
     MAX_STEPS,
     BodyNode,
     BranchNode,
