@@ -28,9 +28,12 @@ from flowbot.fields import (
 )
 from flowbot.fields.files import read_text, write_text
 from flowbot.fields.words import count, some
+from flowbot.lm.budget import Budget
 from flowbot.lm.prices import Price
 from flowbot.lm.stop import StopSignal
+from flowbot.runtime.open_model import Say
 from flowbot.runtime.together import all_of
+from flowbot.task import Example, Task
 from flowbot.task.imports import content_hash
 
 from .cell import Cell, CellResult
@@ -41,12 +44,9 @@ from .peer_job import Predictions, read_predictions, read_summary, task_facts, w
 from .score_server import score_outputs
 
 if TYPE_CHECKING:
-    from flowbot.lm.budget import Budget
     from flowbot.lm.proxy import Proxy
     from flowbot.runtime.engine import Engine
-    from flowbot.runtime.open_model import Say
     from flowbot.runtime.workbench import Workbench
-    from flowbot.task import Example, Task
 
 SECONDS = 6 * 3600.0
 """How long a peer may run unless its `seconds` say otherwise."""

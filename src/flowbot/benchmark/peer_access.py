@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 from flowbot.fields import BudgetExceeded, InfrastructureError, Paused
 from flowbot.lm.budget import Budget
 from flowbot.lm.prices import Price
+from flowbot.lm.stop import StopSignal
 from flowbot.runtime.allowed_models import allowed_models
-from flowbot.runtime.open_model import open_lm
+from flowbot.runtime.open_model import Say, open_lm
+from flowbot.task import Task
 
 from .cell import Cell, Cost
 from .score_server import ScoreServer
@@ -22,11 +24,8 @@ if TYPE_CHECKING:
     from flowbot.lm.lm import LM
     from flowbot.lm.proxy import Access, Proxy
     from flowbot.lm.session import Session
-    from flowbot.lm.stop import StopSignal
     from flowbot.runtime.engine import Engine
-    from flowbot.runtime.open_model import Say
     from flowbot.runtime.workbench import Workbench
-    from flowbot.task import Task
 
 TEST_CALLS = 50
 """Calls that a peer may take for each test row."""

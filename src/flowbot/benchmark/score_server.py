@@ -14,6 +14,7 @@ from flowbot.fields.bounds import MESSAGE_BYTES
 from flowbot.fields.foreign import Record, explain
 from flowbot.runtime.scoring import scored
 from flowbot.runtime.trace import Trace
+from flowbot.task import Example, Task
 
 from .peer_job import typed_outputs
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from aiohttp import web
 
     from flowbot.runtime.engine import Engine
-    from flowbot.task import Example, Task
 
 
 class _Question(Record):

@@ -10,20 +10,18 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from flowbot.fields import Paused, UserError
 from flowbot.lm.callable_model import ModelLike
 from flowbot.optimizer.run import optimize
+from flowbot.run.result import RunResult
 from flowbot.runtime.jsonlike import to_json
 from flowbot.task import Example, Task
 from flowbot.task.frameworks import DSPyProgram
 from flowbot.task.programs import UserProgram
 from flowbot.task.splits import SPLITS
 from flowbot.workflow.parameters import ProgramParameters
-
-if TYPE_CHECKING:
-    from flowbot.run.result import RunResult
 
 try:
     dspy: Any = import_module("dspy")

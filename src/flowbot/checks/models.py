@@ -7,8 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flowbot.fields.words import count
+from flowbot.fields import DeniedError, FlowBotError, InfrastructureError, UserError
+from flowbot.fields.words import count, money
+from flowbot.lm.endpoint import advice
+from flowbot.lm.lm import LM
 from flowbot.lm.prices import Price
+from flowbot.runtime.allowed_models import allowed_models, require_allowed_models
+from flowbot.runtime.engine import Engine
+from flowbot.runtime.open_model import open_lm
+from flowbot.runtime.probe import Probe, probe
+from flowbot.runtime.reference_answers import JUDGED, score_expected, spread, telling_apart
+from flowbot.task import Example
 from flowbot.task.quality import Remark
 
 from .findings import Findings
@@ -17,7 +26,6 @@ from .task import all_rows, every_row
 if TYPE_CHECKING:
     from flowbot.lm.session import Session
     from flowbot.runtime.reference_answers import AnswerScore
-    from flowbot.task import Example
     from flowbot.task.defects import ReadTask
 
 REPLY_TOKENS = 512
@@ -46,9 +54,6 @@ class Asking:
 
 async def ask_models(asking: Asking, session: Session, findings: Findings) -> None:
     """Ask each model one question; one that does not answer is a defect. Adds facts `model`, `meta_model`, `models`…"""
-    from flowbot.fields import DeniedError, InfrastructureError, UserError
-    from flowbot.lm.endpoint import advice
-    from flowbot.runtime.probe import Probe, probe
 
     if not asking.models:
         findings.rows.append(("Model", "none was asked; --model NAME proves its key, its name and what it can do"))
@@ -90,12 +95,6 @@ def _note(findings: Findings, name: str, facts: dict[str, Any]) -> None:
 
 async def judge_task(asking: Asking, session: Session, read: ReadTask, findings: Findings) -> None:
     """Ask a metric's judge about a few rows whose worth is known; where a model was asked and answered."""
-    from flowbot.fields import FlowBotError, UserError
-    from flowbot.lm.lm import LM
-    from flowbot.runtime.allowed_models import allowed_models, require_allowed_models
-    from flowbot.runtime.engine import Engine
-    from flowbot.runtime.open_model import open_lm
-    from flowbot.runtime.reference_answers import JUDGED, score_expected, spread, telling_apart
 
     task = read.task
     if task is None or not task.metric.needs_model:
@@ -145,7 +144,6 @@ def _judged(gold: Sequence[AnswerScore], findings: Findings) -> list[Remark]:
 
 def answered(facts: Mapping[str, Any]) -> str:
     """What one question showed, in a line; `facts` as `Probe.dump` gives them."""
-    from flowbot.fields.words import money
 
     usage = facts["usage"]
     cost = "price unknown" if usage["usd"] is None else money(usage["usd"])

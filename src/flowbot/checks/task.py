@@ -5,20 +5,34 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 from flowbot.draft.scoring import UNFINISHED
+from flowbot.fields import Field, InfrastructureError, ToolSignature, UserError
 from flowbot.fields.words import count
-from flowbot.task.quality import Remark, short
+from flowbot.power import examples_needed, smallest_difference
+from flowbot.runtime.engine import Engine
+from flowbot.runtime.reference_answers import (
+    TRIED,
+    known_answers,
+    lopsided,
+    score_baseline,
+    score_expected,
+    spread,
+    telling_apart,
+)
+from flowbot.runtime.toolbox import opened_tools
+from flowbot.task import Example, Task
+from flowbot.task.defects import read_whole
+from flowbot.task.quality import Remark, remarks_on, short
 from flowbot.task.splits import Split
 
 from .findings import Findings
 
 if TYPE_CHECKING:
-    from flowbot.fields import Field, ToolSignature
     from flowbot.lm.session import Session
     from flowbot.runtime.reference_answers import AnswerScore, Baseline
-    from flowbot.task import Example, Task
     from flowbot.task.defects import ReadTask
 
 SHOWN = 5
@@ -39,7 +53,6 @@ _NAMES: Mapping[Split, str] = {"train": "training", "val": "validation", "test":
 
 def read_task(path: Path, findings: Findings) -> ReadTask:
     """Read a task file with all its faults. Imports the user's Python."""
-    from flowbot.task.defects import read_whole
 
     read = read_whole(path)
     for fault in read.faults:
@@ -49,7 +62,6 @@ def read_task(path: Path, findings: Findings) -> ReadTask:
 
 def look_at(read: ReadTask, tools: Mapping[str, ToolSignature], findings: Findings) -> None:
     """Say what the task is, and what its examples are like."""
-    from flowbot.task.quality import remarks_on
 
     task = read.task
     if task is None:
@@ -102,8 +114,6 @@ async def open_tools(
     task: Task, findings: Findings, *, cache_dir: Path | None, say: Callable[[str], None]
 ) -> Mapping[str, ToolSignature]:
     """What the task's tools take and give; they are opened once, which shows whether they can be, and closed."""
-    from flowbot.fields import InfrastructureError, UserError
-    from flowbot.runtime.toolbox import opened_tools
 
     declared = (*task.tools, *task.sources)
     signatures = {tool.signature.name: tool.signature for tool in task.tools}
@@ -134,15 +144,6 @@ async def open_tools(
 
 async def score_task(session: Session, read: ReadTask, findings: Findings) -> None:
     """Score what the examples expect, what others expect, and the commonest answer; as far as no model is needed."""
-    from flowbot.runtime.engine import Engine
-    from flowbot.runtime.reference_answers import (
-        TRIED,
-        known_answers,
-        score_baseline,
-        score_expected,
-        spread,
-        telling_apart,
-    )
 
     task, rows = read.task, known_answers(every_row(read))
     assert task is not None
@@ -172,7 +173,6 @@ async def score_task(session: Session, read: ReadTask, findings: Findings) -> No
 
 def _sizes(sizes: Mapping[Split, int], findings: Findings) -> None:
     """What the splits can show."""
-    from flowbot.power import examples_needed, smallest_difference
 
     small: list[str] = []
     large: list[str] = []
@@ -199,8 +199,6 @@ def _sizes(sizes: Mapping[Split, int], findings: Findings) -> None:
 
 
 def _gold(gold: Sequence[AnswerScore], task: Task, rows: int, findings: Findings) -> None:
-    from statistics import fmean
-
     known = [row.score for row in gold if row.score is not None]
     findings.facts["task"]["gold"] = {"n": len(gold), "mean": fmean(known) if known else None}
     wrong = [row for row in gold if row.score != 1]
@@ -237,8 +235,6 @@ def _gold_remark(row: AnswerScore, more: int) -> Remark:
 
 
 def _baseline(found: Baseline | None, findings: Findings) -> None:
-    from flowbot.runtime.reference_answers import lopsided
-
     if found is None:
         return
     findings.facts["task"]["baseline"] = {"outputs": dict(found.outputs), "mean": found.mean, "n": found.n}
@@ -249,8 +245,6 @@ def _baseline(found: Baseline | None, findings: Findings) -> None:
 
 
 def _tool_fault(error: Exception, where: str, findings: Findings) -> None:
-    from flowbot.fields import UserError
-
     if isinstance(error, UserError):
         findings.fault(error)
     else:

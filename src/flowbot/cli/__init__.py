@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run `flowbot` and end the process with its exit status: 0 done, 1 failed, 2 wrong use, 3 paused."""
-    import sys
 
     from .signals import PAUSED, interruptible
     from .streams import flush, open_missing

@@ -11,6 +11,9 @@ from typing import Annotated, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
+from flowbot import __version__
+from flowbot.fields import BudgetExceeded, DeniedError, FlowBotError, InfrastructureError, Paused, UserError
+
 from .bench import bench
 from .cache import cache
 from .check import check
@@ -45,8 +48,6 @@ _log = logging.getLogger(__name__)
 
 
 def _version() -> str:
-    from flowbot import __version__
-
     return __version__
 
 
@@ -146,7 +147,6 @@ def run(arguments: Sequence[str]) -> int:
 
 def explain(error: Exception, arguments: Sequence[str]) -> int:
     """Say an error in one line; returns the exit status that belongs to it."""
-    from flowbot.fields import BudgetExceeded, DeniedError, FlowBotError, InfrastructureError, Paused, UserError
 
     if isinstance(error, DeniedError):
         complain(str(error))

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from flowbot.fields import Paused
 from flowbot.fields.words import count, duration, money
 
 from .console import Console
 from .options import ALLOW_WRITES, PLACES, Calls, Output, whole
+from .text import complain
 
 if TYPE_CHECKING:
     from flowbot.benchmark.course import ReadyBench
@@ -119,9 +121,6 @@ def _conclude(result: BenchResult, console: Console) -> int:
         Paused: if it is, which every verb reports in the same words.
     """
     from flowbot.benchmark.result import PAGE
-    from flowbot.fields import Paused
-
-    from .text import complain
 
     console.json(result.to_json())
     _show(result, console.page())

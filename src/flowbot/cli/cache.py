@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
 
+from flowbot.fields import FlowBotError, InfrastructureError
 from flowbot.fields.words import count
 
 from .console import Console
@@ -234,7 +235,6 @@ def import_store(file: Annotated[Path, _FILE], /, *, place: Place = Place()) -> 
 @contextmanager
 def _store(place: Place) -> Generator[tuple[Console, Cache]]:
     """The console and the store. A disk that fails makes these verbs fail; there is no run that could be paused."""
-    from flowbot.fields import FlowBotError, InfrastructureError
     from flowbot.runtime import cache as stored
 
     console = Console.open(place.output)

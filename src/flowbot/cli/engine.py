@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flowbot.fields import UserError
+from flowbot.fields import Usage, UserError
 
 if TYPE_CHECKING:
     from flowbot.task import Metric
@@ -55,7 +55,6 @@ def require_price(calls: Calls, *models: str | None) -> None:
     Raises:
         UserError: naming the model and the option that gives a price.
     """
-    from flowbot.fields import Usage
     from flowbot.lm.prices import price_of
 
     if calls.max_usd is None:

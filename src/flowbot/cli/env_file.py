@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
+from flowbot.fields import UserError
 from flowbot.fields.secrets import declare_named
 
 NAME = ".env"
@@ -67,7 +68,6 @@ def env_file(folder: Path | None = None) -> Generator[Taken]:
 
 def _read(path: Path) -> dict[str, str] | str:
     """The variables; a text that says why the file is not read."""
-    from flowbot.fields import UserError
     from flowbot.fields.files import read_bytes
 
     if not os.path.lexists(path) or (path.is_dir() and not path.is_symlink()):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from flowbot.fields.words import count
+from flowbot.fields import UserError
+from flowbot.fields.words import count, duration, interval, percent
 
 from .console import Console
 from .options import ALLOW_WRITES, CEILINGS, Calls, JudgeModel, Output, StepsModel, TaskFile, whole
@@ -48,9 +50,7 @@ def evaluate_flow(
         Call tools that write, for real, on every example.
     """
     import asyncio
-    from dataclasses import replace
 
-    from flowbot.fields import UserError
     from flowbot.fields.numbers import require_above_0
     from flowbot.lm.stop import StopSignal
     from flowbot.optimizer.evaluate import evaluation
@@ -134,7 +134,6 @@ def _reached(mean: float, least: float | None) -> int:
 
 
 def _show(console: Console, facts: dict[str, Any]) -> None:
-    from flowbot.fields.words import duration, interval, percent
     from flowbot.run.result import Judging
     from flowbot.run.sessions import Spent
     from flowbot.run.taken import by_model, evaluation, judged

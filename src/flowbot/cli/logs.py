@@ -10,6 +10,8 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from flowbot.fields import UserError
+
 from .text import complain, json_text, shown
 
 if TYPE_CHECKING:
@@ -117,8 +119,6 @@ def set_up(output: Output) -> None:
 
 
 def _opened(path: Path) -> logging.Handler:
-    from flowbot.fields import UserError
-
     try:
         return _File(path, encoding="utf-8", errors="backslashreplace")
     except UserError as error:

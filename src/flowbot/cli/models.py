@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from flowbot.fields import InfrastructureError
+
 from .console import Console
 from .options import CacheDir, Output
+from .text import complain
 
 if TYPE_CHECKING:
     from flowbot.runtime.models import ModelList
@@ -28,7 +31,6 @@ def models(
         A model string, such as openai/gpt-4.1-mini. A local model is fetched if it is not there yet.
     """
     from flowbot.checks.models import endpoint_text, thinking
-    from flowbot.fields import InfrastructureError
     from flowbot.runtime import models as known
 
     console = Console.open(output)
@@ -38,8 +40,6 @@ def models(
     try:
         facts = known.models(model, cache_dir=cache_dir, say=lambda line: console.say(line, "soft")).dump()
     except InfrastructureError as error:
-        from .text import complain
-
         console.json({"model": model, "ok": False, "error": str(error)})
         complain(str(error))
         return 1

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from flowbot.fields import UserError
+
 from .console import Console
 from .options import MODEL, MODELS, Calls, JudgeModel, Output, SearchOptions, TaskFile
 
@@ -44,7 +46,6 @@ def optimize(
         Once a program was tuned, write what was found into its own source: the literals of its texts and values, where they are as they
         were when the run began. The same command again does it later.
     """
-    from flowbot.fields import UserError
     from flowbot.task import Task
     from flowbot.workflow.nodes import ProgramNode, walk
     from flowbot.workflow.starts import single_call

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn
 from rich.text import Text
 
 from flowbot.fields.words import count, duration
-from flowbot.optimizer.progress import PHASES
+from flowbot.optimizer.progress import PHASES, ProgressEvent
 
 from .console import WIDEST, Console, is_terminal
 from .text import shown, wrap
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from rich.console import Console as RichConsole
     from rich.console import RenderableType
 
-    from flowbot.optimizer.progress import ProgressEvent
 
 WINDOW = 90.0
 """Seconds of the past that the speed is read from."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from flowbot.fields import Field, ModelError, Type, UserError
 from flowbot.fields.words import count
 
 from .console import Console
@@ -140,15 +141,12 @@ def _print(console: Console, traces: list[Trace], *, many: bool) -> None:
             for name, value in trace.outputs.items():
                 console.result(f"{name}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}")
     if failed:
-        from flowbot.fields import ModelError
-
         more = f" ({len(failed)} of {len(traces)} runs failed)" if many else ""
         raise ModelError(f"no result: {failed[0].error}{more}")
 
 
 def _rows(workflow: Workflow, values: tuple[str, ...], file: str | None) -> list[dict[str, Any]]:
     """The inputs of each run, by name and of the right types."""
-    from flowbot.fields import Field, Type, UserError
     from flowbot.runtime.inputs import named_inputs
     from flowbot.task.examples import input_values
 
@@ -165,7 +163,6 @@ def _rows(workflow: Workflow, values: tuple[str, ...], file: str | None) -> list
 
 
 def _pairs(values: tuple[str, ...], wanted: dict[str, Any], usage: str) -> dict[str, Any]:
-    from flowbot.fields import UserError
     from flowbot.fields.yaml import parse_json
 
     row: dict[str, Any] = {}
@@ -185,7 +182,6 @@ def _pairs(values: tuple[str, ...], wanted: dict[str, Any], usage: str) -> dict[
 
 
 def _read_rows(file: str) -> list[Row]:
-    from flowbot.fields import UserError
     from flowbot.task.data import PARQUET, parse_rows, read_rows, refuse_other_kinds
     from flowbot.task.decode import MOST_DATA, decoded
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from flowbot.fields import UserError
 from flowbot.fields.words import count, money, percent, some
 
 from .console import Console, Style
@@ -121,7 +122,6 @@ _ORDERS: dict[Order, Callable[[RunSummary], Any]] = {
 
 def _named(run: Path, folder: Path) -> Path:
     """A run that is to go: in a folder that is named beside it, or else wherever a run's name leads."""
-    from flowbot.fields import UserError
     from flowbot.run.folders import FOLDER, run_folder
 
     if folder == FOLDER:
@@ -133,7 +133,6 @@ def _named(run: Path, folder: Path) -> Path:
 
 def _remove(runs: list[Path], console: Console, *, force: bool, cache_dir: Path | None) -> int:
     """Say what would go, ask, and remove it."""
-    from flowbot.fields import UserError
     from flowbot.run.removal import remove_run
 
     going = [

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from flowbot.fields import Paused
 from flowbot.fields.words import count, listed, money
+from flowbot.run.result import RunResult
 from flowbot.run.taken import PURPOSES, priced
 
 from .console import Console
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
     from flowbot.lm.stop import StopSignal
     from flowbot.optimizer.ceilings import CeilingOutlook
     from flowbot.optimizer.plan import Plan
-    from flowbot.run.result import RunResult
     from flowbot.task import Task
 
     from .plan import Job
@@ -31,7 +32,6 @@ def carry_out(job: Job, search: SearchOptions, calls: Calls, console: Console) -
     Raises:
         UserError: for anything wrong in the task and the options, before the first paid call.
     """
-    import asyncio
 
     from flowbot.lm.stop import StopSignal
     from flowbot.runtime.allowed_models import allowed_models, require_allowed_models

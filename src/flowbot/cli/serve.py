@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from flowbot.fields import UserError
+from flowbot.fields.secrets import SHORTEST, declare
+
 from .console import Console
 from .options import PORT, Calls, FlowFile, Output, StepsModel, whole
 from .run import tools_of
@@ -121,8 +124,6 @@ def _require_limits(serving: Serving) -> None:
 
 def _key(serving: Serving) -> str | None:
     """The key that clients must show; declared, so that no text shows it."""
-    from flowbot.fields import UserError
-    from flowbot.fields.secrets import SHORTEST, declare
 
     if serving.api_key_env is None:
         if not serving.stdio and not _is_loopback(serving.host):

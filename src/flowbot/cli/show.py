@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
+
+from flowbot.fields import UserError
+from flowbot.fields.words import count, percent
 
 from .console import Console, Style
 from .options import Output, RunFolder
 from .text import command_line
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from flowbot.report.show import ExampleScores, ShownRun
     from flowbot.run.view import RunView
 
@@ -60,7 +62,6 @@ def show(
     full
         Show long texts and lists whole.
     """
-    from flowbot.fields import UserError
     from flowbot.report import show as runs
 
     from .show_example import show_example
@@ -90,7 +91,6 @@ def show(
 
 def _prompts(run: Path, step: str | None, console: Console, *, start: bool) -> int:
     """Print what steps are told; with a step, its prompt and nothing else."""
-    from flowbot.fields import UserError
     from flowbot.fields.near import one_of
     from flowbot.report.prompts import step_prompts
     from flowbot.run.folders import flow_file, run_folder
@@ -115,7 +115,6 @@ def _prompts(run: Path, step: str | None, console: Console, *, start: bool) -> i
 
 
 def _list(found: ShownRun, run: Path, console: Console, *, full: bool) -> int:
-    from flowbot.fields.words import percent
     from flowbot.run.verdict import noted
 
     view, rows = found.run, found.examples
@@ -154,8 +153,6 @@ def _list(found: ShownRun, run: Path, console: Console, *, full: bool) -> int:
 
 
 def _title(view: RunView, rows: Sequence[ExampleScores]) -> str:
-    from flowbot.fields.words import count
-
     sizes = Counter(row.split for row in rows)
     tested = Counter(row.outcome for row in rows if row.split == "test")
     named = ", ".join(f"{sizes[split]:,} {name}" for split, name in SPLITS.items() if sizes[split])

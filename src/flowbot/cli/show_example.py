@@ -6,20 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from flowbot.fields import Usage
 from flowbot.fields.secrets import hide_text
 from flowbot.fields.words import as_text, brief, count, duration, money, percent
 from flowbot.report.diffs import node_texts
+from flowbot.run.examples import Side
 from flowbot.run.verdict import SOURCES, decided
+from flowbot.runtime.trace import Step, ToolCall
+from flowbot.workflow.workflow import Workflow
 
 from .console import Console, Style
 from .text import wrap
 
 if TYPE_CHECKING:
-    from flowbot.fields import Usage
     from flowbot.report.show import ShownExample
-    from flowbot.run.examples import Side
-    from flowbot.runtime.trace import Step, ToolCall
-    from flowbot.workflow.workflow import Workflow
 
 T = TypeVar("T")
 MOST_CHARACTERS = 1600

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from flowbot.fields import UserError
+
 from .console import Console
 from .options import FORCE, MODELS, OUT, CacheDir, Output, require_new
 from .text import command_line
@@ -43,7 +45,6 @@ def starts(
     pin
         STEP=MODEL: another model for a step that names one. May be given several times.
     """
-    from flowbot.fields import UserError
     from flowbot.fields.yaml import dump_yaml
     from flowbot.runtime import starts as hand_written
     from flowbot.workflow.starts import find_start
@@ -86,7 +87,6 @@ def start_workflow(
     Raises:
         UserError: if it is neither, or the start does not fit the task.
     """
-    from flowbot.fields import UserError
     from flowbot.fields.near import one_of
     from flowbot.optimizer.program_start import with_program
     from flowbot.run.folders import FOLDER, flow_file
@@ -111,8 +111,6 @@ def start_workflow(
 
 
 def _pins(options: list[str]) -> dict[str, str]:
-    from flowbot.fields import UserError
-
     pins: dict[str, str] = {}
     for each in options:
         step, _, model = each.partition("=")

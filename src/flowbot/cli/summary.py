@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from flowbot.fields.words import count, in_points, interval, percent
 from flowbot.run.front import FOLDER as FRONT
+from flowbot.run.result import RunResult
 from flowbot.run.taken import account, caveats, judged
 from flowbot.run.verdict import SOURCES, decided
-from flowbot.run.view import read_run
+from flowbot.run.view import RunView, read_run
 from flowbot.runtime.allowed_models import named_models
 from flowbot.workflow.nodes import ProgramNode
 
@@ -20,9 +21,6 @@ from .drawing import score_line, side_by_side
 from .text import command_line, complain
 
 if TYPE_CHECKING:
-    from flowbot.run.result import RunResult
-    from flowbot.run.view import RunView
-
     from .plan import Job
 
 _ROOM_TO_DRAW = 72

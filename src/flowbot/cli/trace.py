@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from flowbot.fields import ModelError, UserError
 from flowbot.fields.words import as_text, brief, count, money
 
 from .console import Console
@@ -57,7 +58,6 @@ def trace(
     """
     import asyncio
 
-    from flowbot.fields import ModelError
     from flowbot.lm.stop import StopSignal
     from flowbot.task.modules import Modules
     from flowbot.task.programs import read_program
@@ -90,7 +90,6 @@ def _inputs(made: UserProgram, values: tuple[str, ...]) -> dict[str, Any]:
     Raises:
         UserError: naming one that is missing or unknown.
     """
-    from flowbot.fields import UserError
     from flowbot.fields.near import one_of
     from flowbot.fields.yaml import parse_json
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from .bounds import bounded
 from .secrets import hide_text
-
-if TYPE_CHECKING:
-    from .values import Usage
+from .values import Usage
 
 FaultKind = Literal["auth", "not_found", "rate_limit", "server", "connection", "timeout", "garbage", "disk", "other"]
 StoppedBy = Literal["signal", "seconds", "infrastructure", "callback"]

@@ -10,19 +10,17 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from flowbot.fields import Field, fields_schema
 from flowbot.fields.files import read_text
 
 from .client import Message, Reply, Request
 from .thoughts import without_thought
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 PURPOSE = "probe"
 """What the ledger charges the question to."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Unpack, cast
+from typing import Any, Unpack, cast
 
 from flowbot.fields import UserError
 from flowbot.fields.near import one_of
@@ -21,7 +21,9 @@ from flowbot.runtime.flow import Flow
 from flowbot.runtime.judge import judge_facts, judge_models, require_verdicts
 from flowbot.runtime.settings import arguments_of, with_settings
 from flowbot.stats import estimate_mean
+from flowbot.task import Example, Task
 from flowbot.workflow.calls import asked_models, most_calls
+from flowbot.workflow.workflow import Workflow
 
 from .arguments import (
     RUN_DEFAULTS,
@@ -38,10 +40,6 @@ from .arguments import (
 from .prepare import Prepared, prepared
 from .program_start import with_program
 from .progress import Watch
-
-if TYPE_CHECKING:
-    from flowbot.task import Example, Task
-    from flowbot.workflow.workflow import Workflow
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import json
 import shlex
 from pathlib import Path
 
+from flowbot.fields import Field, UserError
 from flowbot.fields.words import as_text
 from flowbot.lm.providers import CALLABLE
 from flowbot.run.folders import FOLDER
@@ -15,6 +16,8 @@ from flowbot.runtime.open_model import names_file
 from flowbot.task.builtin_tools import BUILTIN_TOOLS
 from flowbot.workflow.nodes import ToolNode, walk
 from flowbot.workflow.parameters import LLMParameters
+from flowbot.workflow.scope import Scope
+from flowbot.workflow.starts import single_call
 from flowbot.workflow.workflow import Workflow
 
 _LONGEST = 120
@@ -62,9 +65,6 @@ def again(run: RunView) -> str:
 
 def _own_start(run: RunView) -> bool:
     """Whether the run began at another workflow than the call that a search begins with by itself."""
-    from flowbot.fields import Field, UserError
-    from flowbot.workflow.scope import Scope
-    from flowbot.workflow.starts import single_call
 
     sketch = run.start.sketch
     scope = Scope.of(sketch)

@@ -23,6 +23,10 @@ from flowbot.run.sources import ORIGINS, by_source
 from flowbot.run.taken import PURPOSES, logical
 from flowbot.run.verdict import SOURCES, noted, scores_of
 from flowbot.run.view import RunView, read_run
+from flowbot.workflow.captions import kind_text
+from flowbot.workflow.diff import changed_nodes, diff
+from flowbot.workflow.nodes import walk
+from flowbot.workflow.workflow import Workflow
 
 from . import commands
 from .advice import advice
@@ -37,7 +41,6 @@ if TYPE_CHECKING:
     import jinja2
     from markupsafe import Markup
 
-    from flowbot.workflow.workflow import Workflow
 
 LONGEST = 1500
 """Characters of one text from the run that the page shows, unless a place says otherwise."""
@@ -84,8 +87,6 @@ def write_report(run: RunLike) -> Path:
 def render(run: RunView) -> str:
     """The page as text. Everything that comes from the run is escaped."""
     from markupsafe import Markup
-
-    from flowbot.workflow.diff import diff
 
     start, final = per_example(run.examples, "start"), per_example(run.examples, "final")
     groups = grouped(run.examples)
@@ -223,7 +224,6 @@ def _draw(workflow: Workflow, other: Workflow | None) -> Markup:
     from markupsafe import Markup
 
     from flowbot.draw.svg import draw_svg
-    from flowbot.workflow.diff import changed_nodes
 
     return Markup(draw_svg(workflow, highlight=changed_nodes(other, workflow) if other is not None else frozenset()))
 
@@ -237,8 +237,6 @@ def _in_words(workflow: Workflow) -> str:
 
 def _paths(workflow: Workflow) -> dict[str, str]:
     """The kind of every node by path, those of bodies too."""
-    from flowbot.workflow.captions import kind_text
-    from flowbot.workflow.nodes import walk
 
     return {path: kind_text(node) for path, node in walk(workflow.sketch)}
 

@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from flowbot.fields import Score, Usage
 from flowbot.fields.words import count, interval, percent
+from flowbot.stats import Estimate
+from flowbot.workflow.workflow import Workflow
 
 from .taken import evaluation
 
 if TYPE_CHECKING:
-    from flowbot.fields import Score, Usage
     from flowbot.runtime.evaluation import Row
     from flowbot.runtime.trace import Trace
-    from flowbot.stats import Estimate
     from flowbot.task import Example
-    from flowbot.workflow.workflow import Workflow
 
 
 @dataclass(frozen=True, slots=True)

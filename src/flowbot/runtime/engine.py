@@ -14,9 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from flowbot.fields import StepError, Type, UserError, ValueMismatch, stable_hash
 from flowbot.lm.spans import workflow_span
+from flowbot.task import Tool
 from flowbot.task.builtin_tools import signatures_of
+from flowbot.task.programs import UserProgram
 from flowbot.workflow.calls import asked_models
 from flowbot.workflow.nodes import Sketch
+from flowbot.workflow.workflow import Workflow
 
 from .awake import undisturbed
 from .executors import Executor, open_executor
@@ -36,9 +39,6 @@ if TYPE_CHECKING:
     from flowbot.lm.lm import LM
     from flowbot.lm.prices import Price
     from flowbot.lm.session import Session
-    from flowbot.task import Tool
-    from flowbot.task.programs import UserProgram
-    from flowbot.workflow.workflow import Workflow
 
 __all__ = ["DEFAULT_MAX_TOKENS", "Engine"]
 

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from flowbot.fields import BudgetExceeded, DeniedError, InfrastructureError, Paused, RefusedError, Score, Usage
 from flowbot.lm.gate import TURN
+from flowbot.task import Example, Task
 
 from .scoring import scored
 from .together import together
 from .trace import Trace
 
 if TYPE_CHECKING:
-    from flowbot.task import Example, Task
     from flowbot.workflow.workflow import Workflow
 
     from .engine import Engine

@@ -13,17 +13,18 @@ from flowbot.fields import ModelError, UserError
 from flowbot.fields.arguments import MODEL, SAY, Check, Checks, checked_arguments, one_kind
 from flowbot.fields.near import one_of
 from flowbot.lm.callable_model import ModelLike, model_string
+from flowbot.task import Tool, ToolSource, tool_of
+from flowbot.task.builtin_tools import signatures_of
+from flowbot.task.programs import UserProgram, programs_of
 from flowbot.workflow.calls import asked_models
 from flowbot.workflow.check import require_valid
 from flowbot.workflow.nodes import CodeNode, walk
 from flowbot.workflow.workflow import Workflow
 
+from .sandbox import ChosenSandbox
 from .settings import CHECKS, CallSettings, WorkbenchSettings, require_settings, with_settings
 
 if TYPE_CHECKING:
-    from flowbot.task import Tool, ToolSource
-    from flowbot.task.programs import UserProgram
-
     from .engine import Engine
     from .trace import Trace
     from .workbench import Workbench
@@ -99,10 +100,6 @@ class Flow:
 
     @checked_arguments(workflow=(one_kind(Workflow), "a Workflow; fb.load takes the path of its file"))
     def __init__(self, workflow: Workflow, **settings: Unpack[FlowSettings]) -> None:
-        from flowbot.task import ToolSource, tool_of
-        from flowbot.task.builtin_tools import signatures_of
-        from flowbot.task.programs import programs_of
-
         from .allowed_models import allowed_models, require_allowed_models
         from .live import Live
         from .traced.required import require_programs
@@ -216,8 +213,6 @@ def _require_parts(workflow: Workflow, lm: str | None, sandbox: str | None) -> N
         if model is None and lm is None:
             raise UserError(f"step {path}", "no model", 'lm="PROVIDER/NAME"')
     if any(isinstance(node, CodeNode) for _, node in walk(workflow.sketch)):
-        from .sandbox import ChosenSandbox
-
         _ = ChosenSandbox(sandbox).identity
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from flowbot.fields import Field, ModelError, RefusedError, Score, Type, Usage, is_name
 from flowbot.lm.client import TOO_LONG, Message
-from flowbot.task import MetricError
+from flowbot.task import Example, Judge, Metric, MetricError, Task
 
 from .adapter import reply_format
 from .together import together
@@ -28,7 +28,6 @@ from .together import together
 if TYPE_CHECKING:
     from flowbot.lm.ledger import Ledger
     from flowbot.lm.lm import LM
-    from flowbot.task import Example, Judge, Metric, Task
 
 PURPOSE = "judge"
 """What the ledger charges a judge's calls to."""

@@ -8,19 +8,15 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext, suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from flowbot.fields import InfrastructureError, UserError
+from flowbot.fields import InfrastructureError, ToolSignature, UserError
+from flowbot.workflow.workflow import Workflow
 
+from .engine import Engine
 from .forking import keep_when_forked
+from .trace import Trace
 from .workbench import Workbench, turn
-
-if TYPE_CHECKING:
-    from flowbot.fields import ToolSignature
-    from flowbot.workflow.workflow import Workflow
-
-    from .engine import Engine
-    from .trace import Trace
 
 
 class Live:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flowbot.fields import UserError
+from flowbot.lm.client import Client, Identity
 from flowbot.lm.model_options import model_options
 from flowbot.lm.options import is_path
 from flowbot.lm.prices import Price, PriceOf, is_known, listed, per_million, said
@@ -22,14 +23,12 @@ from flowbot.lm.providers import (
     require_key,
     split_model,
 )
-from flowbot.lm.tiers import FLEX
+from flowbot.lm.tiers import FLEX, Tier
 from flowbot.store import Store, default_cache_dir
 
 if TYPE_CHECKING:
-    from flowbot.lm.client import Client
     from flowbot.lm.lm import LM
     from flowbot.lm.session import Session
-    from flowbot.lm.tiers import Tier
 
 Say = Callable[[str], None]
 LONGEST_TRY = 900.0
@@ -160,7 +159,6 @@ def _open_endpoint(provider: str, rest: str, store: Store | None) -> Client:
     if endpoint.elsewhere and not options.thinking and "thinking" not in dict(options.extra):
         # Who answers there to a name is not known; that it thinks, and has to be given room, may be.
         options = replace(options, thinking=None)
-    from flowbot.lm.client import Identity
     from flowbot.lm.openai import OpenAIClient
     from flowbot.lm.wire import PATIENCE, Wire
 

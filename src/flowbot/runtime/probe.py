@@ -20,6 +20,7 @@ from flowbot.lm.prices import Price
 from flowbot.lm.providers import FREE
 from flowbot.lm.retry import RetryPolicy
 from flowbot.lm.thinking import ANSWER, PURPOSE, QUESTION
+from flowbot.lm.thoughts import without_thought
 
 from .ability import Ability, measure
 from .open_model import open_client, priced
@@ -146,7 +147,6 @@ async def _asked(lm: LM) -> tuple[Reply, str]:
 def _odd(reply: Reply) -> str:
     """What is odd about a reply to the question; "" where it is of the form that was asked for."""
     from flowbot.lm.answers import read_values
-    from flowbot.lm.thoughts import without_thought
 
     text = without_thought(reply.text)
     if not text and reply.finish == "length":

@@ -11,7 +11,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from flowbot.fields import RefusedError, Type
-from flowbot.task import MetricError
+from flowbot.task import Example, MetricError, Task
 from flowbot.task.modules import own_line
 from flowbot.task.quality import Remark, commonest, places, short
 
@@ -19,8 +19,6 @@ from .scoring import scored
 from .trace import Trace
 
 if TYPE_CHECKING:
-    from flowbot.task import Example, Task
-
     from .engine import Engine
 
 MOST_ROWS = 1000

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from flowbot.fields import Score, StepError, stable_hash
 from flowbot.fields.bounds import raised
 from flowbot.fields.secrets import hide_known
-from flowbot.task import MetricError
+from flowbot.task import Example, Metric, MetricError, Task
 from flowbot.task.metrics import weighed
 
 from .executors import Call, FunctionError
@@ -20,8 +20,6 @@ from .memo import Result
 from .trace import Trace
 
 if TYPE_CHECKING:
-    from flowbot.task import Example, Metric, Task
-
     from .engine import Engine
 
 PERSON = "a person says: "

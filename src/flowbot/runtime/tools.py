@@ -13,7 +13,7 @@ from flowbot.fields import InfrastructureError, StepError, UserError, ValueMisma
 from flowbot.fields.bounds import TOOL_BYTES, bounded, raised
 from flowbot.fields.secrets import hide_known
 from flowbot.lm.spans import tool_span
-from flowbot.task import Timed
+from flowbot.task import Task, Timed, Tool
 from flowbot.task.metrics import parts_of
 
 from .awake import undisturbed
@@ -21,8 +21,6 @@ from .executors import Call, Executor, FunctionError, Outcome, open_executor
 from .jsonlike import to_json, to_outputs
 
 if TYPE_CHECKING:
-    from flowbot.task import Task, Tool
-
     from .memo import Memo, Result
 
 SECONDS = 30.0

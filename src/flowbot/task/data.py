@@ -11,6 +11,7 @@ from flowbot.fields.words import kind_of
 from flowbot.fields.yaml import parse_json
 
 from .amended import amended
+from .arrow import parquet_rows
 from .decode import decoded
 from .delimited import table_rows
 from .faults import RAISED, Faults
@@ -36,8 +37,6 @@ def read_rows(path: Path, faults: Faults = RAISED) -> list[Row]:
     """
     refuse_other_kinds(path)
     if path.suffix.lower() == PARQUET:
-        from .arrow import parquet_rows
-
         return parquet_rows(path)
     return parse_rows(decoded(path)[0], str(path), path.suffix.lower(), faults)
 

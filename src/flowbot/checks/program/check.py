@@ -19,6 +19,7 @@ from flowbot.checks.task import every_row
 from flowbot.fields import UserError
 from flowbot.fields.words import count, cut, listed
 from flowbot.lm.providers import providers
+from flowbot.task import Example, Task
 from flowbot.task.programs import CALLS, named_program
 from flowbot.task.quality import Remark
 
@@ -28,7 +29,6 @@ from .remarks import defects, warnings
 from .twice import unlike
 
 if TYPE_CHECKING:
-    from flowbot.task import Example, Task
     from flowbot.task.defects import ReadTask
 
 TRIALS = 3

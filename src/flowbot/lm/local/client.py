@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flowbot.lm.capabilities import Capabilities
 from flowbot.lm.client import Identity, Patience, Reply, Request
 
 from .fitting import Fitting
@@ -122,7 +123,6 @@ class LocalClient:
     async def _open(self) -> OpenAIClient:
         if self._inner is not None and self._server is not None and self._server.running:
             return self._inner
-        from flowbot.lm.capabilities import Capabilities
         from flowbot.lm.openai import OpenAIClient
         from flowbot.lm.wire import Wire
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from flowbot.fields import InfrastructureError
 from flowbot.fields.bounds import MESSAGE_BYTES
+from flowbot.fields.errors import FaultKind
 
 from .stdio import MOST_MARKS, TOO_LARGE, marks
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     import httpx2
     from mcp import MCPError
 
-    from flowbot.fields.errors import FaultKind
 
 T = TypeVar("T")
 SESSION_GONE = "flowbot_session_gone"

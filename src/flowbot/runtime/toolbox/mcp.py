@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowbot.fields import Field, InfrastructureError, StepError, ToolSignature, UserError, stable_hash
 from flowbot.fields.bounds import ABOUT, TOOL_BYTES, bounded, error_text
+from flowbot.fields.errors import FaultKind
 from flowbot.fields.secrets import hide_known
 from flowbot.runtime.tools import SECONDS
 from flowbot.task import MCPSource, Timed, Tool
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     import mcp
     from mcp.types import CallToolResult
 
-    from flowbot.fields.errors import FaultKind
 
 _PING_SECONDS = 5.0
 _EVENT_TOO_LARGE = "SSE stream failed: Server-sent event exceeded"

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from flowbot.fields import InfrastructureError, UserError, stable_hash
 from flowbot.fields.bounds import MESSAGE_BYTES, NAME, bounded, raised
+from flowbot.fields.errors import FaultKind
 from flowbot.fields.files import sha256
 from flowbot.fields.secrets import declare_headers, declare_passed, declare_url, hide_known, public_url
 from flowbot.task import MCPSource
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     import mcp
     from mcp.client import Transport
 
-    from flowbot.fields.errors import FaultKind
 
 CLOSE_SECONDS = 5.0
 """Time that a server elsewhere may take to answer that its session ends."""
