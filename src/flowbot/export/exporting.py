@@ -18,7 +18,8 @@ from flowbot.lm.model_options import model_options
 from flowbot.lm.openai import wire_body
 from flowbot.lm.providers import OWN, endpoint_of, is_added, providers, split_model
 from flowbot.runtime.adapter import choice_messages, is_plain, messages
-from flowbot.runtime.node_calls import CHOICE_TOKENS, DEFAULT_MAX_TOKENS, letters, out_fields
+from flowbot.runtime.node_calls import CHOICE_TOKENS, letters, out_fields
+from flowbot.runtime.services import DEFAULT_MAX_TOKENS
 from flowbot.task import Tool
 from flowbot.task.modules import PREFIX
 from flowbot.task.source_code import underlying

@@ -1,4 +1,4 @@
-"""The calls that programs of the user's own made in a run, and which of them read which.
+"""The calls that programs made in a run, those of the user's own and those in words, and which of them read which.
 
 What is linked are calls without calls inside: a step that made others is seen through. Who read it read those that its result came from,
 and those of its inner calls of which nothing is known read what it was handed.
@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 from flowbot.runtime.trace import Step, Trace
 
-PROGRAM = "program"
+HOLDERS = ("program", "core")
+"""Kinds of nodes whose calls are steps of their own."""
 
 
 class Inside:
@@ -22,7 +23,7 @@ class Inside:
 
     def __init__(self, trace: Trace) -> None:
         self.steps = {step.address: step for step in trace.steps}
-        programs = [step.address for step in trace.steps if step.kind == PROGRAM]
+        programs = [step.address for step in trace.steps if step.kind in HOLDERS]
         self.inner: dict[str, list[str]] = {}
         """By holder the steps that it made itself."""
         for address in self.steps:
@@ -40,7 +41,7 @@ class Inside:
     def told(self) -> list[Step]:
         """The calls, and each program behind those that it made: what they gave it gave."""
         last = {each: max(self._place[inner] for inner in made) for each, made in self.inner.items()}
-        shown = [step for step in self.steps.values() if step.kind == PROGRAM or step.address not in self.inner]
+        shown = [step for step in self.steps.values() if step.kind in HOLDERS or step.address not in self.inner]
         return sorted(shown, key=lambda step: max(self._place[step.address], last.get(step.address, -1) + 0.5))
 
     def ends(self, address: str) -> list[str]:

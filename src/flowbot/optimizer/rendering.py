@@ -18,6 +18,7 @@ from flowbot.workflow.nodes import (
     BodyNode,
     BranchNode,
     CodeNode,
+    CoreNode,
     HasNodes,
     LLMNode,
     LoopNode,
@@ -27,7 +28,13 @@ from flowbot.workflow.nodes import (
     ProgramNode,
     ToolNode,
 )
-from flowbot.workflow.parameters import ChoiceParameters, CodeParameters, LLMParameters, ProgramParameters
+from flowbot.workflow.parameters import (
+    ChoiceParameters,
+    CodeParameters,
+    CoreParameters,
+    LLMParameters,
+    ProgramParameters,
+)
 from flowbot.workflow.prompt import prompt_text
 from flowbot.workflow.workflow import Workflow
 
@@ -210,6 +217,8 @@ def instruction_text(workflow: Workflow, node: str) -> str:
             return " ".join(part for part in (said, given.format_hint) if part)
         case CodeParameters() as given:
             return given.code
+        case CoreParameters() as given:
+            return given.program
         case ProgramParameters() as given:
             return "\n".join(f"{name}: {given.plain_text(name)}" for name in given.texts)
         case ChoiceParameters() as given:
@@ -248,6 +257,8 @@ def _clause(workflow: Workflow, path: str, node: Node) -> str:
             return f"Python step `{path}` computes {writes} from {reads}"
         case ProgramNode():
             return f"the user's own program `{path}` gives {writes} from {reads}"
+        case CoreNode():
+            return f"a program in words `{path}`, carried out step by step, gives {writes} from {reads}"
         case ToolNode():
             return f"tool `{node.tool}` gives {writes} from {reads}"
         case MergeNode(how="judge"):

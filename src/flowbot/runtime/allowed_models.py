@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, cast
 
 from flowbot.fields import UserError
-from flowbot.workflow.parameters import ChoiceParameters, LLMParameters
+from flowbot.workflow.parameters import ChoiceParameters, CoreParameters, LLMParameters
 
 if TYPE_CHECKING:
     from flowbot.task import Metric
@@ -92,7 +92,7 @@ def require_allowed_models(
 def named_models(workflow: Workflow) -> Iterator[tuple[str, str]]:
     """The nodes of a workflow whose parameters name a model, asked now or not, and which."""
     for path, told in workflow.parameters.items():
-        if isinstance(told, LLMParameters | ChoiceParameters) and told.model is not None:
+        if isinstance(told, LLMParameters | ChoiceParameters | CoreParameters) and told.model is not None:
             yield path, told.model
 
 

@@ -25,9 +25,10 @@ from .awake import undisturbed
 from .executors import Executor, open_executor
 from .jsonlike import to_json
 from .memo import Memo, Result
-from .node_calls import DEFAULT_MAX_TOKENS, NodeCalls
+from .node_calls import NodeCalls
 from .sandbox import MEMORY_MB, SECONDS, ChosenSandbox, Sandbox
 from .schedule import Schedule, Wiring
+from .services import DEFAULT_MAX_TOKENS
 from .toolbox.at_hand import tool_at_hand
 from .tools import ToolRunner
 from .trace import Trace

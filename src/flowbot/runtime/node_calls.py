@@ -4,18 +4,18 @@ step are part of it, those of the infrastructure or the user are raised."""
 from __future__ import annotations
 
 from asyncio import create_task
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from flowbot.fields import Field, ModelError, RefusedError, StepError, ToolSignature, Type, Usage, UserError
-from flowbot.lm.client import altered
+from flowbot.fields import Field, ModelError, RefusedError, StepError, Type, UserError
 from flowbot.workflow.calls import fillings
 from flowbot.workflow.conditions import holds
 from flowbot.workflow.nodes import (
     BranchNode,
     CodeNode,
+    CoreNode,
     LLMNode,
     LoopNode,
     MapNode,
@@ -25,63 +25,34 @@ from flowbot.workflow.nodes import (
     ToolNode,
     walk,
 )
-from flowbot.workflow.parameters import ChoiceParameters, CodeParameters, LLMParameters, ProgramParameters
+from flowbot.workflow.parameters import (
+    ChoiceParameters,
+    CodeParameters,
+    CoreParameters,
+    LLMParameters,
+    ProgramParameters,
+)
 
 from .adapter import choice_messages, messages
+from .core.compact import Compact
+from .core.faithful import Faithful
+from .core.walk import Frame
 from .jsonlike import to_json, to_outputs
 from .merge import merge
 from .react import react
+from .services import DEFAULT_MAX_TOKENS, Services, end_of, fields_of, with_exchange
 from .together import together
-from .tools import ToolRunner
 from .trace import Step, Trace
 from .traced.one_run import Bounds
 from .values import MISSING, Ended, Known, Place, Value, made_by
 
 if TYPE_CHECKING:
-    from flowbot.lm.client import Message, Reply
-    from flowbot.lm.lm import LM
+    from flowbot.lm.client import Reply
     from flowbot.workflow.workflow import Workflow
 
-    from .traced.run import ProgramRuns
-
-DEFAULT_MAX_TOKENS = 512
-"""Tokens of a reply where a node's parameters name no number."""
 CHOICE_TOKENS = 64
 """Tokens of a reply that picks one of several labels."""
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-
-
-class Services(Protocol):
-    """What calls need of whatever runs them, models, tools and a sandbox for code: `Engine` is one."""
-
-    @property
-    def tools(self) -> ToolRunner:
-        """Calls tools by name."""
-        ...
-
-    @property
-    def signatures(self) -> Mapping[str, ToolSignature]:
-        """Of the tools, by name."""
-        ...
-
-    def model(self, name: str | None) -> LM:
-        """The model of that model string; None: the one of nodes that name none."""
-        ...
-
-    @property
-    def traced(self) -> ProgramRuns:
-        """Runs programs."""
-        ...
-
-    async def run(
-        self, workflow: Workflow, inputs: Mapping[str, Any], *, example: str, purpose: str, replicate: int
-    ) -> Trace:
-        """Run a workflow once; see `Engine.run`."""
-        ...
-
-    async def run_code(self, code: str, values: Mapping[str, Any]) -> Any:
-        """What `run(**values)` returns; raises `StepError`."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +93,8 @@ class NodeCalls:
                     return await self._computed(step, path, node)
                 case ProgramNode():
                     return await self._program(step, path, node, place)
+                case CoreNode():
+                    return await self._core(step, path, node, place, read)
         except RefusedError as error:
             return Ended("missing", refused=error)
 
@@ -136,9 +109,9 @@ class NodeCalls:
                 parameters = self.workflow.parameter(path)
                 assert isinstance(parameters, CodeParameters)  # the checker lets nothing else pass
                 found = await self.engine.run_code(parameters.code, step.inputs)
-            return _ended(replace(step, outputs=to_outputs(found, out_fields(node)), seconds=seconds))
+            return end_of(replace(step, outputs=to_outputs(found, out_fields(node)), seconds=seconds))
         except StepError as error:
-            return _ended(replace(step, error=str(error)))
+            return end_of(replace(step, error=str(error)))
 
     async def _program(self, step: Step, path: str, node: ProgramNode, place: Place) -> Ended:
         """A user's program: its own step, and after it those inside."""
@@ -153,8 +126,15 @@ class NodeCalls:
             fill=partial(self._fill, dict(fillings(self.workflow, path))),
         )
         own, *inside = await self.engine.traced.steps(step, node, parameters, bounds)
-        ended = _ended(own)
-        return replace(ended, steps=(own, *inside))
+        return end_of(own, inside)
+
+    async def _core(self, step: Step, path: str, node: CoreNode, place: Place, read: Mapping[str, Value]) -> Ended:
+        """A program in words: its own step, and after it those that it came to."""
+        told = self.workflow.parameter(path)
+        assert isinstance(told, CoreParameters)  # the checker lets nothing else pass
+        draw = (self.replicate, self._rank(path, told), _number(place.steps), _number(place.items))
+        walk = Faithful if node.interpreter == "faithful" else Compact
+        return await walk(Frame(self.engine, node, told, step, read, self.purpose, draw)).run()
 
     async def _fill(self, found: Mapping[str, Workflow], name: str, values: Mapping[str, object]) -> Trace | None:
         """What fills a place of a program makes of what the place is handed."""
@@ -206,13 +186,13 @@ class NodeCalls:
             return [(address, (*draw, 0))]
         return [(f"{address}#{number + 1}", (*draw, number)) for number in range(parameters.samples)]
 
-    def _rank(self, path: str, parameters: LLMParameters | ProgramParameters) -> int:
+    def _rank(self, path: str, parameters: LLMParameters | CoreParameters | ProgramParameters) -> int:
         """How many earlier nodes have equal parameters: with them equal draws would give equal samples."""
         rank = 0
         for other, node in walk(self.workflow.sketch):
             if other == path:
                 break
-            rank += node.kind in ("llm", "program") and self.workflow.parameter(other) == parameters
+            rank += node.kind in ("llm", "core", "program") and self.workflow.parameter(other) == parameters
         return rank
 
     async def _sample(
@@ -231,7 +211,7 @@ class NodeCalls:
                     temperature=parameters.temperature, own_words=bool(parameters.messages),
                 )  # fmt: skip
                 step = replace(step, outputs=ran.values, calls=ran.calls)
-                return _with_exchange(step, ran.error, ran.messages, ran.replies)
+                return with_exchange(step, ran.error, ran.messages, ran.replies)
             answer = await lm.ask_fields(
                 asked, fields, purpose=self.purpose, draw=draw, max_tokens=most, temperature=parameters.temperature,
                 own_words=bool(parameters.messages),
@@ -241,8 +221,8 @@ class NodeCalls:
         except RefusedError as error:
             return error
         except (ModelError, StepError) as fault:
-            return _with_exchange(step, str(fault), asked, getattr(fault, "replies", replies))
-        return _with_exchange(step, "", asked, replies, outputs)
+            return with_exchange(step, str(fault), asked, getattr(fault, "replies", replies))
+        return with_exchange(step, "", asked, replies, outputs)
 
     async def _merge(self, address: str, path: str, node: MergeNode, known: Known, led_by: tuple[str, ...]) -> Ended:
         arrived = [
@@ -261,15 +241,15 @@ class NodeCalls:
             listed = dict(zip(letters(len(candidates)), candidates, strict=True))
             chosen, step = await self._choose(step, path, given, listed, list(listed))
             if not chosen:
-                return _ended(step)
+                return end_of(step)
             joined = listed[chosen]
         else:
             joined = merge("first" if node.how == "judge" else node.how, candidates)
         try:
             outputs = to_outputs({next(iter(node.out)): joined}, out_fields(node))
         except StepError as error:
-            return _ended(replace(step, error=str(error)))
-        return _ended(replace(step, outputs=outputs))
+            return end_of(replace(step, error=str(error)))
+        return end_of(replace(step, outputs=outputs))
 
     async def _branch(self, step: Step, path: str, node: BranchNode) -> Ended:
         if node.asks:
@@ -287,9 +267,9 @@ class NodeCalls:
                     )
                 )
             except TypeError as error:  # values of type object may not compare
-                return _ended(replace(step, error=f"the condition cannot be told: {error}"))
+                return end_of(replace(step, error=f"the condition cannot be told: {error}"))
         if not way:
-            return _ended(step)
+            return end_of(step)
         step = replace(step, outputs={"way": way})
         return Ended("done", (step,), {}, step.seconds, way=way)
 
@@ -306,13 +286,13 @@ class NodeCalls:
                 asked, [field], purpose=self.purpose, draw=(), max_tokens=CHOICE_TOKENS, temperature=0.0
             )
         except ModelError as fault:
-            return "", _with_exchange(step, str(fault), asked, getattr(fault, "replies", ()))
-        return str(answer.values["choice"]), _with_exchange(step, "", asked, answer.replies)
+            return "", with_exchange(step, str(fault), asked, getattr(fault, "replies", ()))
+        return str(answer.values["choice"]), with_exchange(step, "", asked, answer.replies)
 
 
 def out_fields(node: LLMNode | ToolNode | CodeNode | MergeNode) -> list[Field]:
     """The outputs that a node declares."""
-    return [Field.of(name, text) for name, text in node.out.items()]
+    return fields_of(node.out)
 
 
 def letters(count: int) -> list[str]:
@@ -323,29 +303,3 @@ def letters(count: int) -> list[str]:
 def _number(numbers: tuple[int, ...]) -> int | str:
     """The numbers of the loops (or maps) around a call as one part of its draw: 0 for none."""
     return numbers[0] if len(numbers) == 1 else ".".join(map(str, numbers)) if numbers else 0
-
-
-def _with_exchange(
-    step: Step,
-    error: str,
-    asked: tuple[Message, ...],
-    replies: Sequence[Reply],
-    outputs: Mapping[str, Any] | None = None,
-) -> Step:
-    """The step with its talk with a model, and what came of it if it has no outputs yet. Its tool calls count one after another, at most."""
-    return altered(
-        step,
-        outputs=step.outputs if outputs is None else outputs,
-        error=error,
-        messages=asked,
-        reply=replies[-1].text if replies else "",
-        usage=replies[0].took if len(replies) == 1 else sum((reply.took for reply in replies), Usage()),
-        seconds=sum(reply.seconds for reply in replies) + sum(call.seconds for call in step.calls),
-    )
-
-
-def _ended(step: Step) -> Ended:
-    if step.outputs is None:
-        return Ended("missing", (step,), seconds=step.seconds)
-    values = {key: Value(value, (step.address,)) for key, value in step.outputs.items()}
-    return Ended("done", (step,), values, step.seconds)

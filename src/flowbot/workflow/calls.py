@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from .core import read_core
 from .file import FORMAT
-from .nodes import HasNodes, LLMNode, LoopNode, MapNode, ProgramNode, walk
-from .parameters import ChoiceParameters, LLMParameters, Parameters, ProgramParameters
+from .nodes import CoreNode, HasNodes, LLMNode, LoopNode, MapNode, ProgramNode, walk
+from .parameters import ChoiceParameters, CoreParameters, LLMParameters, Parameters, ProgramParameters
 from .workflow import Workflow
 
 
@@ -64,10 +65,23 @@ def _calls(
                 calls += node.max_calls if most else min(node.max_calls, max(1, texts)) * weight(None)
                 for _, filling in fillings(workflow, f"{path}{name}"):
                     calls += _calls(filling, filling.sketch, "", weight, most=most)
+            case CoreNode():
+                if isinstance(told, CoreParameters):
+                    steps = node.max_steps if most else min(node.max_steps, len(read_core(told.program)[0].steps))
+                    calls += _core_calls(node, steps, tools=bool(told.tools), most=most) * weight(told.model)
             case _:
                 calls += node.asks * weight(_model(told))
     return calls
 
 
+def _core_calls(node: CoreNode, steps: int, *, tools: bool, most: bool) -> int:
+    """Model calls of so many steps of a program in words."""
+    if node.interpreter == "compact":
+        return steps * (2 if tools and most else 1)
+    # The instruction, the branch, and in the last step the outputs; with tools each result so far, which tool, its arguments twice, a summary.
+    noted = steps * (steps - 1) // 2 if most else 0
+    return 2 * steps + 1 + (noted + steps * (5 if most else 1) if tools else 0)
+
+
 def _model(told: Parameters) -> str | None:
-    return told.model if isinstance(told, LLMParameters | ChoiceParameters) else None
+    return told.model if isinstance(told, LLMParameters | ChoiceParameters | CoreParameters) else None

@@ -7,9 +7,22 @@ from collections.abc import Mapping
 from flowbot.fields import UserError
 
 from .conditions import Guard, say
+from .core import read_core
 from .graph import split_reference, topological
-from .nodes import BodyNode, BranchNode, Carry, HasNodes, LoopNode, MapNode, MergeNode, Node, ProgramNode, ToolNode
-from .parameters import LLMParameters, Parameters, ProgramParameters
+from .nodes import (
+    BodyNode,
+    BranchNode,
+    Carry,
+    CoreNode,
+    HasNodes,
+    LoopNode,
+    MapNode,
+    MergeNode,
+    Node,
+    ProgramNode,
+    ToolNode,
+)
+from .parameters import CoreParameters, LLMParameters, Parameters, ProgramParameters
 from .scope import Scope
 
 
@@ -30,6 +43,8 @@ def kind_text(node: Node) -> str:
             extra = node.call
         case MergeNode():
             extra = node.how
+        case CoreNode(interpreter="faithful"):
+            extra = node.interpreter
         case _:
             extra = ""
     return f"{node.kind} {extra}".strip()
@@ -105,6 +120,11 @@ def remarks(node: Node, parameters: Parameters | None) -> tuple[str, ...]:
         said.append("a model chooses")
     if isinstance(node, ProgramNode):
         said.append(f"at most {node.max_calls} calls")
+    if isinstance(node, CoreNode):
+        said.append(f"at most {node.max_steps} steps")
+    if isinstance(parameters, CoreParameters):
+        said.append(f"steps {', '.join(step.name for step in read_core(parameters.program)[0].steps)}")
+        said += [f"tools {', '.join(parameters.tools)}"] if parameters.tools else []
     if isinstance(parameters, ProgramParameters):
         said += [
             f"{what} {', '.join(names)}"

@@ -181,7 +181,7 @@ def _parameters(path: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator
             yield f"~ {path}, demonstrations: {len(was or ())} → {len(now or ())}{_examples(now or ())}"
         elif key in ("texts", "values", "slots"):
             yield from _named(path, key, was or {}, now or {})
-        elif key in ("instruction", "format_hint", "code"):
+        elif key in ("instruction", "format_hint", "code", "program"):
             yield f"~ {path}, {key}:"
             yield from (f"    {line}" for line in _text(str(was or ""), str(now or "")))
         elif key == "messages":

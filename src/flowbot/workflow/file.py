@@ -20,7 +20,7 @@ from flowbot.fields.yaml_core import MOST_BITS, TOO_LONG, is_unicode
 from .defects import Defect
 from .messages import FormatError, finding_defect, findings
 from .nodes import Sketch
-from .parameters import PARAMETERS, CodeParameters, LLMParameters, Parameters
+from .parameters import PARAMETERS, CodeParameters, CoreParameters, LLMParameters, Parameters
 
 FORMAT = 1
 """The version of the file format that this code reads and writes."""
@@ -116,6 +116,8 @@ def _kind(nodes: Any, path: str, data: Any) -> type[Parameters]:
     kind = cast("dict[str, Any]", holder).get("kind") if isinstance(holder, dict) else None
     if isinstance(kind, str) and kind in PARAMETERS:
         return PARAMETERS[kind]
+    if isinstance(data, dict) and "program" in data:
+        return CoreParameters
     return CodeParameters if isinstance(data, dict) and "code" in data else LLMParameters
 
 

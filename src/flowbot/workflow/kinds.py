@@ -17,7 +17,7 @@ from flowbot.fields.foreign import Closed
 from .conditions import Guard
 
 MAX_STEPS = 100
-"""Most steps of a loop and rounds of tool calls that a workflow may ask for."""
+"""Most steps of a loop or a program in words, and rounds of tool calls, that a workflow may ask for."""
 MAX_CALLS = 1000
 """Most model calls of one run of a program that a workflow may allow."""
 
@@ -128,6 +128,25 @@ class ProgramNode(AnyNode):
     """One output is what it returns; of several it returns a mapping, or an object with fields of these names."""
     max_calls: int = 20
     """Most model calls of one run, `MAX_CALLS` at most."""
+
+
+class CoreNode(AnyNode):
+    """A program in words, whose steps a model carries out one after another. Its text is a parameter; see `workflow.core`."""
+
+    kind: Literal["core"] = "core"
+    inputs: dict[str, str] = Field(validation_alias="in", serialization_alias="in")
+    out: dict[str, str]
+    """What a terminal step gives: name to type."""
+    max_steps: int = 20
+    """Most steps of a run, each visit of a step counted, `MAX_STEPS` at most."""
+    interpreter: Literal["compact", "faithful"] = "compact"
+    """`compact`: a call a step; `faithful`: the calls of the published interpreter."""
+    model: Literal["pinned"] | None = None
+
+    @property
+    def asks(self) -> bool:
+        """A model is asked."""
+        return True
 
 
 class BranchNode(AnyNode):

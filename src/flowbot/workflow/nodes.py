@@ -22,6 +22,7 @@ from .kinds import (
     AnyNode,
     BranchNode,
     CodeNode,
+    CoreNode,
     LLMNode,
     MergeNode,
     ProgramNode,
@@ -177,7 +178,7 @@ class MapNode(BodyNode):
 
 
 Node = Annotated[
-    LLMNode | ToolNode | CodeNode | ProgramNode | BranchNode | MergeNode | LoopNode | MapNode,
+    LLMNode | ToolNode | CodeNode | ProgramNode | CoreNode | BranchNode | MergeNode | LoopNode | MapNode,
     Field(discriminator="kind"),
 ]
 

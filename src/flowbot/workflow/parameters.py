@@ -91,6 +91,19 @@ class CodeParameters(Closed):
     code: str = Field(default="", max_length=MOST_LETTERS)
 
 
+class CoreParameters(Closed):
+    """Parameters of a `core` node."""
+
+    program: str = Field(default="", max_length=MOST_LETTERS)
+    """The program's text, a step a line; see `workflow.core`."""
+    tools: tuple[str, ...] = Field(default=(), max_length=32)
+    """Tools that its steps may call."""
+    model: str | None = None
+    """Model string; None: the run's task model."""
+    max_tokens: int | None = Field(default=None, ge=1, le=MOST_TOKENS)
+    """Of each reply."""
+
+
 class TunedText(Closed):
     """A text of a program with worked examples behind it."""
 
@@ -176,14 +189,18 @@ class NoParameters(Closed):
     """`tool`, `loop` and `map` nodes have nothing to tune; the nodes of a body have their own."""
 
 
-Parameters = LLMParameters | ChoiceParameters | CodeParameters | ProgramParameters | NoParameters
+Parameters = LLMParameters | ChoiceParameters | CodeParameters | CoreParameters | ProgramParameters | NoParameters
 
-PARAMETERS: dict[str, type[LLMParameters | ChoiceParameters | CodeParameters | ProgramParameters | NoParameters]] = {
+PARAMETERS: dict[
+    str,
+    type[LLMParameters | ChoiceParameters | CodeParameters | CoreParameters | ProgramParameters | NoParameters],
+] = {
     "llm": LLMParameters,
     "branch": ChoiceParameters,
     "merge": ChoiceParameters,
     "code": CodeParameters,
     "program": ProgramParameters,
+    "core": CoreParameters,
     "tool": NoParameters,
     "loop": NoParameters,
     "map": NoParameters,
@@ -194,6 +211,7 @@ WRITABLE: Mapping[type[Parameters], tuple[str, ...]] = {
     LLMParameters: ("instruction", "messages", "format_hint", "demonstrations", "tools", "temperature", "samples"),
     ChoiceParameters: ("instruction",),
     CodeParameters: ("code",),
+    CoreParameters: ("program", "tools"),
     ProgramParameters: ("texts", "values"),
     NoParameters: (),
 }

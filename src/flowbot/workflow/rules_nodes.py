@@ -15,6 +15,7 @@ from .nodes import (
     MAX_STEPS,
     BodyNode,
     BranchNode,
+    CoreNode,
     LLMNode,
     LoopNode,
     MapNode,
@@ -76,6 +77,10 @@ class NodeRules(References):
                         mend = "name it, as `call: app.py:answer`"
                         yield Defect(f"{where}.call", f"{node.call!r:.80} names no callable", mend)
                     yield from _number(f"{where}.max_calls", "max_calls", node.max_calls, MAX_CALLS)
+                elif isinstance(node, CoreNode):
+                    if not node.inputs:
+                        yield Defect(f"{where}.in", "the program is handed nothing", "bind an input")
+                    yield from _number(f"{where}.max_steps", "max_steps", node.max_steps, MAX_STEPS)
                 elif isinstance(node, LLMNode):
                     if not node.inputs:
                         mend = "bind an input, or use a code node for a constant"

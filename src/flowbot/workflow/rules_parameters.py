@@ -8,10 +8,19 @@ from typing import Any
 from flowbot.fields import ValueMismatch
 
 from .code import code_faults
+from .core import read_core, shortest_way
 from .defects import Defect, choices
 from .graph import split_reference
-from .nodes import BranchNode, CodeNode, LLMNode, MergeNode, ProgramNode, walk
-from .parameters import PARAMETERS, ChoiceParameters, CodeParameters, Demonstration, LLMParameters, ProgramParameters
+from .nodes import BranchNode, CodeNode, CoreNode, LLMNode, MergeNode, ProgramNode, walk
+from .parameters import (
+    PARAMETERS,
+    ChoiceParameters,
+    CodeParameters,
+    CoreParameters,
+    Demonstration,
+    LLMParameters,
+    ProgramParameters,
+)
 from .scope import Scope, parsed
 from .workflow import Workflow
 
@@ -89,6 +98,11 @@ def parameter_defects(
             elif isinstance(node, ProgramNode):
                 told = given if isinstance(given, ProgramParameters) else ProgramParameters()
                 yield from _program(where, told, filling_rule)
+            elif isinstance(node, CoreNode):
+                core = given if isinstance(given, CoreParameters) else CoreParameters()
+                for tool in core.tools:
+                    yield from tool_rule(f"{where}.tools", tool)
+                yield from _core(f"{where}.program", core.program, node.max_steps)
             elif isinstance(node, BranchNode | MergeNode):
                 choice = given if isinstance(given, ChoiceParameters) else ChoiceParameters()
                 yield from _choice(where, choice, asks=node.asks)
@@ -105,6 +119,15 @@ def _program(where: str, parameters: ProgramParameters, filling_rule: FillingRul
             yield Defect(f"{where}.values.{name}", f"a text of {len(value):,} letters", f"use {MOST_VALUE} at most")
     for name, data in parameters.slots.items():
         yield from filling_rule(f"{where}.slots.{name}", data)
+
+
+def _core(where: str, text: str, max_steps: int) -> Iterator[Defect]:
+    """A program in words that may be run, and can come to its end."""
+    program, defects = read_core(text)
+    for each in defects:
+        yield Defect(where if each.where == "program" else f"{where}, {each.where}", each.what, each.mend)
+    if not defects and (steps := shortest_way(program)) > max_steps:
+        yield Defect(where, f"its shortest way takes {steps} steps", f"shorten it, or raise max_steps from {max_steps}")
 
 
 def _choice(where: str, parameters: ChoiceParameters, *, asks: bool) -> Iterator[Defect]:

@@ -118,7 +118,7 @@ class AutoDiff:
                     path,
                     parameters,
                     fault,
-                    "new code" if now.kind == "code" else "new instruction",
+                    f"new {now.what}",
                     title=f"{title}: {kind}" if kind else title,
                     source="meta",
                     reason=why or said[0].text,

@@ -10,7 +10,7 @@ from flowbot.optimizer.step_view import has_step, step_at, steps_of
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.runtime.trace import Step
-from flowbot.workflow.parameters import ChoiceParameters, CodeParameters, LLMParameters
+from flowbot.workflow.parameters import ChoiceParameters, CodeParameters, CoreParameters, LLMParameters
 from flowbot.workflow.prompt import slots
 
 from .runs import calls_of
@@ -56,6 +56,8 @@ def parameters_of(program: WorkflowProgram, path: str) -> Mapping[str, str]:
             return {"instruction": given.instruction}
         case CodeParameters() as given:
             return {"code": given.code}
+        case CoreParameters() as given:
+            return {"program": given.program}
         case _:
             return {}
 

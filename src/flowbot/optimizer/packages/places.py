@@ -1,4 +1,4 @@
-"""The texts of a program that a package may write anew, by place: `step#instruction`, `step#format_hint`, `step#code`, or one text
+"""The texts of a program that a package may write anew, by place: `step#instruction`, `step#format_hint`, `step#code`, `step#program`, or one text
 of a prompt of the user's own, `step#messages[2]`."""
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from flowbot.optimizer.feedback.parts import suspects
 from flowbot.optimizer.parameters.accept import accepted
 from flowbot.optimizer.seams import Context
 from flowbot.runtime.program import WorkflowProgram
-from flowbot.workflow.parameters import ChoiceParameters, CodeParameters, LLMParameters
+from flowbot.workflow.parameters import ChoiceParameters, CodeParameters, CoreParameters, LLMParameters
 from flowbot.workflow.prompt import Slot, slots
 
 LIMIT_WORDS = 600
@@ -99,5 +99,7 @@ def _of_step(program: WorkflowProgram, path: str) -> Iterator[Place]:
             yield Place(path, "instruction", told.instruction)
         case CodeParameters() as told:
             yield Place(path, "code", told.code)
+        case CoreParameters() as told:
+            yield Place(path, "program", told.program)
         case _:
             return

@@ -16,7 +16,14 @@ from flowbot.optimizer.step_view import step_at
 from flowbot.program.places import lost_place
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.workflow.check import check
-from flowbot.workflow.parameters import MOST_LETTERS, ChoiceParameters, CodeParameters, LLMParameters, Parameters
+from flowbot.workflow.parameters import (
+    MOST_LETTERS,
+    ChoiceParameters,
+    CodeParameters,
+    CoreParameters,
+    LLMParameters,
+    Parameters,
+)
 from flowbot.workflow.prompt import Slot, slots
 from flowbot.workflow.workflow import Workflow
 
@@ -57,6 +64,9 @@ def accepted(
     if isinstance(old, CodeParameters):
         new: Parameters = CodeParameters(code=fenced(reply)[:MOST_LETTERS])
         fault, unchanged = "", new.code == old.code.strip()
+    elif isinstance(old, CoreParameters):
+        new = old.model_copy(update={"program": fenced(reply)})
+        fault, unchanged = "", new.program == old.program.strip()
     elif isinstance(old, LLMParameters | ChoiceParameters):
         before = _old_text(old, part)
         said, fault = text_of(reply, before)

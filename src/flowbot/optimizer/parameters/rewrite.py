@@ -90,7 +90,7 @@ class Rewrite:
         program = parent.program
         rows = context.recorded(program, context.training)
         wrong = failing(rows)
-        if context.meta_mode != "large" or not (paths := text_steps(program, wrong)):
+        if context.meta_mode != "large" or not (paths := text_steps(program, wrong, whole=True)):
             return []
         gradients = sorted((most_questions(program, row) for row in wrong), reverse=True)[: self.mistakes]
         cost = self.blame.cost(program, rows) + (sum(gradients) if len(suspects(program)) > 1 else 0) + 1
@@ -122,7 +122,7 @@ class Rewrite:
         self, context: Context[WorkflowProgram], program: WorkflowProgram, focus: Focus, number: int
     ) -> _Reply:
         """Ask for a step's hypotheses."""
-        aimed = await aim(context, program, focus, self.blame, number)
+        aimed = await aim(context, program, focus, self.blame, number, whole=True)
         path, rows = aimed.path, aimed.mistakes(self.mistakes, number)
         told = program.workflow.parameter(path)
         now = Wording.of(program.workflow, path, number % texts_of(told)).growing

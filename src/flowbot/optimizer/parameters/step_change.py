@@ -18,7 +18,7 @@ from flowbot.optimizer.step_view import REPLY, step_at, steps_of
 from flowbot.run.events import Arm
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
-from flowbot.workflow.parameters import ChoiceParameters, LLMParameters, Parameters
+from flowbot.workflow.parameters import ChoiceParameters, CoreParameters, LLMParameters, Parameters
 from flowbot.workflow.prompt import Slot, prompt_text, slots
 
 PROMPT_TOKENS = 2000
@@ -41,10 +41,17 @@ def llm_steps(program: WorkflowProgram) -> Iterator[tuple[str, LLMParameters]]:
     return ((path, told) for path, told in told_steps(program) if isinstance(told, LLMParameters))
 
 
-def text_steps(program: WorkflowProgram, rows: Sequence[Row]) -> list[str]:
-    """Paths of the steps that may be tuned, are told something in words and ran in one of these runs."""
+def text_steps(program: WorkflowProgram, rows: Sequence[Row], *, whole: bool = False) -> list[str]:
+    """Paths of the steps that may be tuned, are told something in words and ran in one of these runs.
+
+    Args:
+        program: that has them.
+        rows: the runs.
+        whole: those too whose text is a program, to which no line can be added.
+    """
     ran = {slot for row in rows for step in row.trace.steps for slot in step.slots}
-    return [path for path in suspects(program) if path in ran and said(program.workflow.parameter(path)).strip()]
+    told = ((path, program.workflow.parameter(path)) for path in suspects(program) if path in ran)
+    return [path for path, each in told if said(each).strip() or (whole and isinstance(each, CoreParameters))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +80,8 @@ async def aim(
     focus: Focus,
     blame: Blame,
     draw: int,
+    *,
+    whole: bool = False,
 ) -> Aim:
     """One of the steps that are told something in words and ran in a failing run, by Thompson sampling over the blame, which is asked
     for at the first draw of whoever shares it.
@@ -83,11 +92,12 @@ async def aim(
         focus: its rows are those to look at, unless no such step ran in them.
         blame: finds the step.
         draw: each may be another step.
+        whole: as of `text_steps`.
     """
     looked = (failing(context.recorded(program, rows)) for rows in (focus.rows, context.training))
-    failed = next(rows for rows in looked if text_steps(program, rows))
+    failed = next(rows for rows in looked if text_steps(program, rows, whole=whole))
     blamed = await blame.of(context, program)
-    among = replace(blamed, runs={path: blamed.runs[path] for path in text_steps(program, failed)})
+    among = replace(blamed, runs={path: blamed.runs[path] for path in text_steps(program, failed, whole=whole)})
     path = among.draw(context.rng(f"aim/{program.hash}/{draw}"))
     against = {each.example: False for each in blamed.feedback} | {each.example: True for each in blamed.on(path)}
     wrong = [row for row in failed if calls_of(row, path)]

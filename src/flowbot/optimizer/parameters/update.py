@@ -15,7 +15,7 @@ from flowbot.run.events import Feedback
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.runtime.together import all_of
-from flowbot.workflow.parameters import CodeParameters, Parameters
+from flowbot.workflow.parameters import Parameters
 
 from .accept import accepted
 from .wording import Wording
@@ -88,7 +88,7 @@ async def update_all(
             faults.append(f"{path}: {fault}")
         elif parameters != program.workflow.parameter(path):
             changed = changed.with_slot(path, parameters)
-            edits.append(f"{path}: new {'code' if isinstance(parameters, CodeParameters) else 'instruction'}")
+            edits.append(f"{path}: new {Wording.of(program.workflow, path).what}")
     said = all_said(gradients)
     return Proposal(
         changed if edits else None,

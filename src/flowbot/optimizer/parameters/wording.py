@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from flowbot.optimizer.rendering import MOST_PROMPT, value_text
 from flowbot.optimizer.step_view import step_at
-from flowbot.workflow.parameters import ChoiceParameters, CodeParameters, LLMParameters, Parameters
+from flowbot.workflow.parameters import ChoiceParameters, CodeParameters, CoreParameters, LLMParameters, Parameters
 from flowbot.workflow.prompt import Slot, around, slots
 from flowbot.workflow.workflow import Workflow
 
@@ -37,6 +37,11 @@ class Wording:
     limit: int
 
     @property
+    def what(self) -> str:
+        """What is written: `code`, a `program` in words, or an `instruction`."""
+        return {"code": "code", "core": "program"}.get(self.kind, "instruction")
+
+    @property
     def growing(self) -> Wording:
         """The same where what stands is to be kept as far as it works: a long text may grow by a fifth, whosever it is."""
         return replace(self, limit=max(self.limit, len(self.text.split()) * 6 // 5))
@@ -47,7 +52,7 @@ class Wording:
         step = step_at(workflow, path)
         told = step.told
         part = dict(enumerate(slots(told.messages))).get(number) if isinstance(told, LLMParameters) else None
-        own = part.text if part is not None else text_at(told, None) if step.kind == "text" else None
+        own = part.text if part is not None else text_at(told, None) if step.kind in ("text", "core") else None
         return Wording(
             kind=step.kind,
             signature=f"{', '.join(step.reads)} -> {step.gives_text}",
@@ -62,6 +67,8 @@ def text_at(told: Parameters, part: Slot | None) -> str:
     """What stands in place of a step's text: its code, its instruction, or what a prompt of the user's own has at that part now."""
     if isinstance(told, CodeParameters):
         return told.code
+    if isinstance(told, CoreParameters):
+        return told.program
     if isinstance(told, LLMParameters) and part is not None:
         place = (part.message, part.part)
         return next((slot.text for slot in slots(told.messages) if (slot.message, slot.part) == place), "")

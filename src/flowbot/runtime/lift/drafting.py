@@ -9,7 +9,7 @@ from typing import Any
 
 from flowbot.fields import Type, UserError, canonical_json
 from flowbot.runtime.adapter import show_value
-from flowbot.runtime.node_calls import DEFAULT_MAX_TOKENS
+from flowbot.runtime.services import DEFAULT_MAX_TOKENS
 from flowbot.task import Tool
 from flowbot.task.tools import tool_of
 from flowbot.workflow.prompt import Part, Ref

@@ -18,8 +18,8 @@ from flowbot.workflow.parameters import PARAMETERS
 from .parse import EDITS
 from .written import CONDITION, COUNT, NONE, PYTHON, TEXT, Offer, Schema, array, closed, one_of, pairs
 
-WRITTEN_KINDS = tuple(kind for kind in PARAMETERS if kind != "program")
-"""Kinds of nodes that a model may add: which Python runs is the user's to say."""
+WRITTEN_KINDS = tuple(kind for kind in PARAMETERS if kind not in ("program", "core"))
+"""Kinds of nodes that a model may add: which Python runs is the user's to say, and a program in words a strategy of its own writes."""
 ANY_WAY: Schema = {"type": "string", "description": "a way of a branch, as route.many; empty: always"}
 
 
