@@ -25,6 +25,7 @@ from flowbot.workflow.workflow import Workflow
 KEPT: dict[str, set[str]] = {
     "LLMParameters": {"model", "max_tokens"},
     "ChoiceParameters": {"model"},
+    "CoreParameters": {"model", "max_tokens"},
     "ProgramParameters": {"slots"},
 }
 """What only the user says."""

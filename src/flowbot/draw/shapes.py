@@ -19,7 +19,7 @@ PAD = 14.0
 _COLOURS = {
     "llm": "#6d6ff2", "code": "#12968a", "tool": "#c9760c", "merge": "#b05fce",
     "branch": "#cf4c74", "way": "#cf4c74", "loop": "#3a86c8", "map": "#5b9440",
-    "program": "#7d7a1c",
+    "program": "#7d7a1c", "core": "#b0643a",
 }  # fmt: skip
 _PLAIN = "#7b8794"
 _FAULT = "#d03b30"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from flowbot.fields import Field, ToolSignature
-from flowbot.workflow.nodes import CodeNode, LLMNode, Node, ProgramNode, ToolNode
+from flowbot.workflow.nodes import CodeNode, CoreNode, LLMNode, Node, ProgramNode, ToolNode
 from flowbot.workflow.parameters import CodeParameters, LLMParameters
 from flowbot.workflow.workflow import Workflow
 
@@ -220,11 +220,16 @@ def code_refusals(exported: Exported) -> list[str]:
 
 
 def tool_refusals(exported: Exported) -> list[str]:
-    """A sentence for each tool of a step that cannot be imported by name, and for each program."""
+    """A sentence for each tool of a step that cannot be imported by name, for each program, and for each in words."""
     said = [
         f"step {step.path} runs {step.node.call}, a program already: fb.use(FILE) lets it run as it was found"
         for step in exported.steps
         if isinstance(step.node, ProgramNode)
+    ]
+    said += [
+        f"step {step.path} is a program in words, which FlowBot carries out: flowbot import --lift makes steps of it"
+        for step in exported.steps
+        if isinstance(step.node, CoreNode)
     ]
     for step in exported.steps:
         parameters = exported.workflow.parameter(step.path)

@@ -12,6 +12,7 @@ from flowbot.fields.yaml import dump_yaml
 from flowbot.lm.native_tools import functions
 from flowbot.workflow.captions import kind_text
 from flowbot.workflow.nodes import CodeNode
+from flowbot.workflow.parameters import CoreParameters
 
 from .exported import Asked, Exported, ExportedStep, Grade, Place
 
@@ -75,6 +76,8 @@ class Prompts:
                 )
             elif isinstance(step.node, CodeNode):
                 made[f"{name}.code.txt"] = exported.code(step.path)
+            elif isinstance(told := exported.workflow.parameter(step.path), CoreParameters):
+                made[f"{name}.core.txt"] = told.program
         return made
 
 

@@ -14,6 +14,7 @@ from flowbot.workflow.graph import predecessors, split_reference, topological
 from flowbot.workflow.nodes import (
     BranchNode,
     CodeNode,
+    CoreNode,
     LLMNode,
     LoopNode,
     MapNode,
@@ -146,7 +147,7 @@ class Body:
             case MergeNode():
                 given = [f"{self.names.variable(key)}={self.read(each)}" for key, each in node.given.items()]
                 return call_source(self.names.functions[path], [self._candidates(node), *given])
-            case ProgramNode():
+            case ProgramNode() | CoreNode():
                 raise AssertionError("a program is refused before")
             case BranchNode() | LLMNode():
                 given = [f"{self.names.variable(key)}={self.read(each)}" for key, each in node.inputs.items()]

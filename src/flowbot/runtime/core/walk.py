@@ -148,8 +148,8 @@ class Walk(ABC):
     def said(self, step: Step) -> str:
         """What later steps are shown of one that is done."""
         gave = step.outputs or {}
-        called = [called_text(each) for each in step.calls]
-        return "\n".join(filter(None, [show_value(gave.get(ANSWER, "")), *called, str(gave.get(NEXT, ""))]))
+        way = f" → {gave[NEXT]}" if NEXT in gave else ""
+        return "\n".join([f"{show_value(gave.get(ANSWER, ''))}{way}".strip(), *map(called_text, step.calls)])
 
     def shown_inputs(self) -> str:
         """The inputs of the node, each under its name; a lone one as it is."""

@@ -1,0 +1,59 @@
+"""A program in words as a workflow: one node that carries it out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from flowbot.fields import Field, UserError
+from flowbot.workflow.core import read_core
+from flowbot.workflow.nodes import MAX_STEPS, CoreNode, Sketch
+from flowbot.workflow.parameters import CoreParameters
+from flowbot.workflow.workflow import Workflow
+
+from .names import free, types_of
+
+PLAN = "plan"
+"""Name of the node."""
+_FEWEST_STEPS = 20
+
+
+def core_workflow(
+    text: str,
+    inputs: Sequence[Field],
+    outputs: Sequence[Field],
+    *,
+    tools: Sequence[str] = (),
+    max_steps: int | None = None,
+    where: str = "program",
+) -> Workflow:
+    """One `core` node that reads all inputs and gives all outputs.
+
+    Args:
+        text: the program; see `workflow.core`.
+        inputs: what it is handed.
+        outputs: what its terminal steps give.
+        tools: names of the tools that its steps may call.
+        max_steps: of a run; None: each step twice, and 20 at least.
+        where: how to name the text in an error, such as its file.
+
+    Raises:
+        UserError: if the program has a defect; names the first, and how many there are.
+    """
+    program, defects = read_core(text)
+    if defects:
+        first, more = defects[0], f" (and {len(defects) - 1} more)" if defects[1:] else ""
+        raise UserError(f"{where}: {first.where}", what=first.what, mend=first.mend + more)
+    most = max_steps or min(MAX_STEPS, max(_FEWEST_STEPS, 2 * len(program.steps)))
+    name = free(PLAN, [field.name for field in inputs])
+    node = CoreNode(
+        inputs={field.name: field.name for field in inputs},
+        out=types_of(outputs),
+        max_steps=most,
+    )
+    sketch = Sketch(
+        inputs=types_of(inputs),
+        outputs={field.name: f"{name}.{field.name}" for field in outputs},
+        nodes={name: node},
+    )
+    told = CoreParameters(program=text.strip() + "\n", tools=tuple(tools))
+    return Workflow(sketch=sketch, parameters={name: told})
