@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from flowbot.fields import StepError
-from flowbot.runtime.sandbox import Sandbox
+from flowbot.runtime.sandbox.protocol import Sandbox
 from hostile import ESCAPED, Hostile
 
 SECONDS = 0.6

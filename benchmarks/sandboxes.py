@@ -23,7 +23,8 @@ from typing import Any
 
 from containment import contain_all
 from flowbot.fields import StepError, UserError
-from flowbot.runtime.sandbox import Sandbox, open_sandbox
+from flowbot.runtime.sandbox.chosen import open_sandbox
+from flowbot.runtime.sandbox.protocol import Sandbox
 from hostile import CONTAINED, PROGRAMS
 
 NAMES = ("monty", "bubblewrap")

@@ -33,7 +33,7 @@ import asyncio
 import re
 
 from flowbot.fields import Score, StepError, UserError
-from flowbot.runtime.sandbox import open_sandbox
+from flowbot.runtime.sandbox.chosen import open_sandbox
 
 
 def score(example, outputs):

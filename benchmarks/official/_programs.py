@@ -11,7 +11,7 @@ from pathlib import Path
 from flowbot.benchmark.sets.registry import load_set
 from flowbot.benchmark.sets.scorers.hidden_tests import PROGRAM, Tests
 from flowbot.fields import StepError
-from flowbot.runtime.sandbox import open_sandbox
+from flowbot.runtime.sandbox.chosen import open_sandbox
 from flowbot.task import Example
 from scorers import CASES, Case
 

@@ -24,53 +24,84 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .benchmark.result import BenchResult
-    from .benchmark.run import bench, bench_async
-    from .checks.check import check
-    from .draft.init import init
-    from .export.source.write import write_source
+    from .benchmark.result import BenchResult as BenchResult
+    from .benchmark.run import bench as bench
+    from .benchmark.run import bench_async as bench_async
+    from .checks.check import check as check
+    from .draft.init import init as init
+    from .export.source.write import write_source as write_source
     from .fields import (
-        BudgetExceeded,
-        DeniedError,
-        Field,
-        FlowBotError,
-        InfrastructureError,
-        ModelError,
-        Paused,
-        Score,
-        Usage,
-        UserError,
+        BudgetExceeded as BudgetExceeded,
     )
-    from .lm.budget import Budget
-    from .lm.callable_model import CallableModel
-    from .lm.pace import Pace
-    from .lm.stop import StopSignal
-    from .notebook.progress_bar import ProgressBar
-    from .optimizer.evaluate import evaluate, evaluate_async
-    from .optimizer.progress import ProgressEvent
-    from .optimizer.run import optimize, optimize_async
-    from .program.params import Param, Value
-    from .program.slots import slot
-    from .program.steps import step
-    from .report.diffs import diff
-    from .report.report import write_report
-    from .report.show import show
-    from .run.comparisons import compare
-    from .run.eval_result import EvalResult, EvalRow
-    from .run.listing import RunSummary, runs
-    from .run.load import load
-    from .run.result import RunResult
-    from .run.use import use
-    from .runtime.cache import cache
-    from .runtime.flow import Flow
-    from .runtime.lift.lift import Lifted, lift, lift_async
-    from .runtime.model_proxy import ModelProxy
-    from .runtime.models import models
-    from .runtime.starts import starts
-    from .runtime.trace import Trace
-    from .runtime.workbench import Workbench
-    from .task import Example, Judge, Metric, Part, Parts, Task
-    from .workflow.workflow import Workflow
+    from .fields import (
+        DeniedError as DeniedError,
+    )
+    from .fields import (
+        Field as Field,
+    )
+    from .fields import (
+        FlowBotError as FlowBotError,
+    )
+    from .fields import (
+        InfrastructureError as InfrastructureError,
+    )
+    from .fields import (
+        ModelError as ModelError,
+    )
+    from .fields import (
+        Paused as Paused,
+    )
+    from .fields import (
+        Score as Score,
+    )
+    from .fields import (
+        Usage as Usage,
+    )
+    from .fields import (
+        UserError as UserError,
+    )
+    from .lm.budget import Budget as Budget
+    from .lm.callable_model import CallableModel as CallableModel
+    from .lm.pace import Pace as Pace
+    from .lm.stop import StopSignal as StopSignal
+    from .notebook.progress_bar import ProgressBar as ProgressBar
+    from .optimizer.evaluate import evaluate as evaluate
+    from .optimizer.evaluate import evaluate_async as evaluate_async
+    from .optimizer.progress import ProgressEvent as ProgressEvent
+    from .optimizer.run import optimize as optimize
+    from .optimizer.run import optimize_async as optimize_async
+    from .program.params import Param as Param
+    from .program.params import Value as Value
+    from .program.slots import slot as slot
+    from .program.steps import step as step
+    from .report.diffs import diff as diff
+    from .report.report import write_report as write_report
+    from .report.show import show as show
+    from .run.comparisons import compare as compare
+    from .run.eval_result import EvalResult as EvalResult
+    from .run.eval_result import EvalRow as EvalRow
+    from .run.listing import RunSummary as RunSummary
+    from .run.listing import runs as runs
+    from .run.load import load as load
+    from .run.result import RunResult as RunResult
+    from .run.use import use as use
+    from .runtime.cache import cache as cache
+    from .runtime.flow import Flow as Flow
+    from .runtime.lift.lift import Lifted as Lifted
+    from .runtime.lift.lift import lift as lift
+    from .runtime.lift.lift import lift_async as lift_async
+    from .runtime.model_proxy import ModelProxy as ModelProxy
+    from .runtime.models import models as models
+    from .runtime.starts import starts as starts
+    from .runtime.trace import Trace as Trace
+    from .runtime.workbench import Workbench as Workbench
+    from .task import Example as Example
+    from .task import Judge as Judge
+    from .task import Metric as Metric
+    from .task import Part as Part
+    from .task import Parts as Parts
+    from .task import Task as Task
+    from .workflow.workflow import Workflow as Workflow
 
 __version__ = "0.1.0"
 
@@ -114,6 +145,8 @@ _HOME = {
     "Workflow": "workflow.workflow",
 }
 
+__all__ = [*_HOME]  # noqa: PLE0604  # pyright: ignore[reportUnsupportedDunderAll]
+
 
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
@@ -132,65 +165,3 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
-
-
-__all__ = [
-    "BenchResult",
-    "Budget",
-    "BudgetExceeded",
-    "CallableModel",
-    "DeniedError",
-    "EvalResult",
-    "EvalRow",
-    "Example",
-    "Field",
-    "Flow",
-    "FlowBotError",
-    "InfrastructureError",
-    "Judge",
-    "Lifted",
-    "Metric",
-    "ModelError",
-    "ModelProxy",
-    "Pace",
-    "Param",
-    "Part",
-    "Parts",
-    "Paused",
-    "ProgressBar",
-    "ProgressEvent",
-    "RunResult",
-    "RunSummary",
-    "Score",
-    "StopSignal",
-    "Task",
-    "Trace",
-    "Usage",
-    "UserError",
-    "Value",
-    "Workbench",
-    "Workflow",
-    "bench",
-    "bench_async",
-    "cache",
-    "check",
-    "compare",
-    "diff",
-    "evaluate",
-    "evaluate_async",
-    "init",
-    "lift",
-    "lift_async",
-    "load",
-    "models",
-    "optimize",
-    "optimize_async",
-    "runs",
-    "show",
-    "slot",
-    "starts",
-    "step",
-    "use",
-    "write_report",
-    "write_source",
-]

@@ -17,7 +17,7 @@ from flowbot.benchmark.plan import cells_of
 from flowbot.benchmark.sets.registry import load_set
 from flowbot.cli import main
 from flowbot.fields import UserError
-from flowbot.runtime.sandbox import BubblewrapSandbox
+from flowbot.runtime.sandbox.bubblewrap import BubblewrapSandbox
 from flowbot.runtime.starts import starts
 from flowbot.task import Task
 from flowbot.workflow.starts import Start

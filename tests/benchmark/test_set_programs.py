@@ -13,7 +13,7 @@ from flowbot.benchmark.sets.programs import shown_asserts
 from flowbot.benchmark.sets.registry import load_set
 from flowbot.benchmark.sets.scorers import hidden_tests
 from flowbot.fields import Score, UserError
-from flowbot.runtime.sandbox import BubblewrapSandbox
+from flowbot.runtime.sandbox.bubblewrap import BubblewrapSandbox
 from flowbot.task import Task
 
 PROMPT = '''from typing import List

@@ -13,9 +13,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowbot.draft import Draft, Wishes, draft_task, read_table, task_text, write_folder
+from flowbot.draft.draft import Draft, draft_task
+from flowbot.draft.folder import task_text, write_folder
 from flowbot.draft.kinds import kind_of
 from flowbot.draft.names import field_names, words
+from flowbot.draft.roles import Wishes
+from flowbot.draft.table import read_table
 from flowbot.fields import UserError, is_name
 from flowbot.fields.yaml import parse_data
 from flowbot.task import Task

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from flowbot.draft import Draft, Wishes, draft_task, read_table
+from flowbot.draft.draft import Draft, draft_task
+from flowbot.draft.roles import Wishes
+from flowbot.draft.table import read_table
 from flowbot.fields import UserError
 from flowbot.task.leaks import leak
 

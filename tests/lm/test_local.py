@@ -18,10 +18,11 @@ import pytest
 
 from flowbot.fields import Field, InfrastructureError, ModelError, UserError, fields_schema
 from flowbot.lm.client import Client, Message, Request
-from flowbot.lm.local import catalogue, ensure, open_local
+from flowbot.lm.local import open_local
 from flowbot.lm.local.client import LocalClient
 from flowbot.lm.local.fitting import Fitting
 from flowbot.lm.local.server import Server, Settings, acquire, default_slots, release
+from flowbot.lm.local.weights import catalogue, ensure
 from flowbot.store import default_cache_dir
 
 NAME = "smollm2-135m"

@@ -9,7 +9,9 @@ import pytest
 import pytest_asyncio
 
 from flowbot.fields import UserError
-from flowbot.runtime.sandbox import BubblewrapSandbox, MontySandbox, Sandbox
+from flowbot.runtime.sandbox.bubblewrap import BubblewrapSandbox
+from flowbot.runtime.sandbox.monty import MontySandbox
+from flowbot.runtime.sandbox.protocol import Sandbox
 
 
 def sandbox_named(name: str) -> Sandbox:

@@ -10,7 +10,7 @@ from runtime_help import code, echo, engine_on, llm, single, workflow_of
 from flowbot.fields import BudgetExceeded, InfrastructureError, RefusedError, UserError
 from flowbot.lm.budget import Budget
 from flowbot.lm.client import Request
-from flowbot.runtime.sandbox import MontySandbox
+from flowbot.runtime.sandbox.monty import MontySandbox
 from flowbot.runtime.trace import Trace
 from flowbot.store import Store
 from flowbot.task import tool_of

@@ -6,7 +6,7 @@ import pytest
 from sandbox_programs import HONEST
 
 from flowbot.fields import StepError
-from flowbot.runtime.sandbox import PRINTED_BYTES, Sandbox
+from flowbot.runtime.sandbox.protocol import PRINTED_BYTES, Sandbox
 
 
 async def failure(sandbox: Sandbox, code: str, *, within: float = 10.0, **inputs: object) -> str:

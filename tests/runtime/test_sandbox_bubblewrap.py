@@ -15,7 +15,10 @@ import pytest
 from containment import left_since, processes
 from flowbot.fields import InfrastructureError, StepError, UserError
 from flowbot.runtime.jsonlike import to_json
-from flowbot.runtime.sandbox import BubblewrapSandbox, MontySandbox, Sandbox, open_sandbox
+from flowbot.runtime.sandbox.bubblewrap import BubblewrapSandbox
+from flowbot.runtime.sandbox.chosen import open_sandbox
+from flowbot.runtime.sandbox.monty import MontySandbox
+from flowbot.runtime.sandbox.protocol import Sandbox
 from flowbot.runtime.sandbox.seccomp import system_call_filter
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from containment import contain_all
-from flowbot.runtime.sandbox import BubblewrapSandbox, Sandbox
 from flowbot.runtime.sandbox import bubblewrap as bubblewrap_module
 from flowbot.runtime.sandbox import process as process_module
+from flowbot.runtime.sandbox.bubblewrap import BubblewrapSandbox
+from flowbot.runtime.sandbox.protocol import Sandbox
 from hostile import CONTAINED, PROGRAMS, Hostile
 
 ALLOW_ALL = bytes.fromhex("06 00 00 00 00 00 ff 7f")  # a filter that refuses nothing

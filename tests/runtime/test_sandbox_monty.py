@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from flowbot.fields import StepError
-from flowbot.runtime.sandbox import Sandbox
+from flowbot.runtime.sandbox.protocol import Sandbox
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from flowbot.lm.client import Request, ToolUse
 from flowbot.lm.lm import LM
 from flowbot.lm.session import Session
 from flowbot.runtime.engine import Engine
-from flowbot.runtime.sandbox import MontySandbox
+from flowbot.runtime.sandbox.monty import MontySandbox
 from flowbot.runtime.toolbox.interpreter import interpreter
 from flowbot.runtime.trace import Trace
 from flowbot.store import Store

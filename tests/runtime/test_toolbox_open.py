@@ -12,7 +12,7 @@ import pytest
 from flowbot.fields import UserError
 from flowbot.runtime.flow import Flow
 from flowbot.runtime.memo import Memo
-from flowbot.runtime.sandbox import MontySandbox
+from flowbot.runtime.sandbox.monty import MontySandbox
 from flowbot.runtime.toolbox import opened_task, opened_tools
 from flowbot.runtime.tools import ToolRunner
 from flowbot.store import Store

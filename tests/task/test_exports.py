@@ -15,7 +15,10 @@ from export_samples import LABELS, ROWS, label, reply, text, wrong
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flowbot.draft import Draft, Wishes, draft_task, read_table, write_folder
+from flowbot.draft.draft import Draft, draft_task
+from flowbot.draft.folder import write_folder
+from flowbot.draft.roles import Wishes
+from flowbot.draft.table import read_table
 from flowbot.fields import UserError
 from flowbot.task import Task
 from flowbot.task.data import parse_rows

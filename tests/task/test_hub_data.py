@@ -14,7 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from flowbot.draft import draft_task, read_table, task_text, write_folder
+from flowbot.draft.draft import draft_task
+from flowbot.draft.folder import task_text, write_folder
+from flowbot.draft.table import read_table
 from flowbot.fields import UserError
 from flowbot.task import Task
 from flowbot.task.arrow import arrow_rows

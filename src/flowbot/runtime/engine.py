@@ -26,7 +26,8 @@ from .executors import Executor, open_executor
 from .jsonlike import to_json
 from .memo import Memo, Result
 from .node_calls import NodeCalls
-from .sandbox import MEMORY_MB, SECONDS, ChosenSandbox, Sandbox
+from .sandbox.chosen import ChosenSandbox
+from .sandbox.protocol import MEMORY_MB, SECONDS, Sandbox
 from .schedule import Schedule, Wiring
 from .services import DEFAULT_MAX_TOKENS
 from .toolbox.at_hand import tool_at_hand

@@ -21,7 +21,7 @@ from flowbot.workflow.check import require_valid
 from flowbot.workflow.nodes import CodeNode, walk
 from flowbot.workflow.workflow import Workflow
 
-from .sandbox import ChosenSandbox
+from .sandbox.chosen import ChosenSandbox
 from .settings import CHECKS, CallSettings, WorkbenchSettings, require_settings, with_settings
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from flowbot.lm.prices import Price, is_price
 from flowbot.lm.stop import StopSignal
 
 from .executors import ExecutorName
-from .sandbox import SandboxName
+from .sandbox.chosen import SandboxName
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -23,7 +23,7 @@ from .engine import Engine
 from .executors import Executor, open_executor
 from .forking import keep_when_forked
 from .open_model import Say, open_lm
-from .sandbox import ChosenSandbox
+from .sandbox.chosen import ChosenSandbox
 from .settings import DEFAULTS, CallSettings, WorkbenchSettings, require_settings, with_settings
 
 if TYPE_CHECKING:

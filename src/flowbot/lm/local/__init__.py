@@ -22,14 +22,12 @@ from flowbot.lm.options import is_path, number, split_options, whole
 from flowbot.lm.thinking import known_thinking_budget
 
 from .fitting import MOST_REPEATED, OPTIONS, Fitting
-from .weights import INSTALL, Weights, catalogue, ensure, file_sha256, models_dir, named, on_disk
+from .weights import INSTALL, Weights, file_sha256, models_dir, named
 
 if TYPE_CHECKING:
     from .server import Settings
 
 CONTEXT = 2048
-
-__all__ = ["CONTEXT", "Weights", "catalogue", "ensure", "models_dir", "named", "on_disk", "open_local"]
 
 
 def open_local(rest: str, cache_dir: Path, *, say: Callable[[str], None], fitting: Fitting | None = None) -> Client:

@@ -242,16 +242,3 @@ def _alone(lock: Path, stop: threading.Event, wait: Callable[[], None]) -> Gener
                 wait()
             if stop.wait(0.2):
                 raise FetchStopped
-
-
-__all__ = [
-    "FetchStopped",
-    "Weights",
-    "catalogue",
-    "ensure",
-    "file_sha256",
-    "models_dir",
-    "named",
-    "on_disk",
-    "read_catalogue",
-]

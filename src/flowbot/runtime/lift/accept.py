@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from flowbot.fields import ModelError, Usage, canonical_json
@@ -34,27 +34,20 @@ async def require_same(workflow: Workflow, tools: Mapping[str, Tool], runs: Sequ
     Raises:
         Defeat: naming the first step that asks for something else, or the output that is another.
     """
-    asked = 0
     plain = {
         path: each.model_copy(update={"model": None}) if isinstance(each, LLMParameters) else each
         for path, each in workflow.parameters.items()
     }
-    for run in runs:
-        asked += await _require_same(Workflow(sketch=workflow.sketch, parameters=plain), tools, run)
-    return asked
+    asking = Workflow(sketch=workflow.sketch, parameters=plain)
+    return sum([await _require_same(asking, tools, run) for run in runs])
 
 
 async def _require_same(workflow: Workflow, tools: Mapping[str, Tool], run: Ran) -> int:
-    client, gave = _Recorded(run), _Results(run)
-    store = Store.memory()
+    client, store = _Recorded(run), Store.memory()
     session = Session(store=store, lasting=False)
     lm = LM(client, session, name="recorded")
-    engine = Engine(
-        lm,
-        session,
-        tools={name: replace(tool, call=gave.of(name, tool), kept=False) for name, tool in tools.items()},
-        live=True,
-    )
+    again = {name: replace(tool, call=_results(run, name, tool), kept=False) for name, tool in tools.items()}
+    engine = Engine(lm, session, tools=again, live=True)
     try:
         trace = await engine.run(workflow, run.inputs, purpose="lift")
     finally:
@@ -66,22 +59,17 @@ async def _require_same(workflow: Workflow, tools: Mapping[str, Tool], run: Ran)
     fault = next((step for step in trace.steps if step.error), None)
     if fault is not None:
         raise Defeat(fault.address, f"fails in the workflow: {fault.error}", _AGAIN)
-    left = next((call for call in run.calls if client.left(call)), None)
-    if left is not None:
-        raise Defeat(left, "is not asked by the workflow as often as by the program", _AGAIN)
+    if client.left:
+        raise Defeat(client.left[0], "is not asked by the workflow as often as by the program", _AGAIN)
     for name, value in run.outputs.items():
         if canonical_json((trace.outputs or {}).get(name)) != canonical_json(value):
             raise Defeat(f"output {name}", "is another in the workflow", _AGAIN)
     return client.calls
 
 
-def _told(messages: Sequence[Message], temperature: float | None) -> str:
+def _key(messages: Sequence[Message], temperature: float | None) -> str:
     """A request, but for its token limit, as a text that an equal one has as well."""
     return json.dumps([[[each.role, each.content] for each in messages], float(temperature or 0)], ensure_ascii=False)
-
-
-def _key(call: CallMade) -> str:
-    return _told(call.messages, (call.settings or {}).get("temperature"))
 
 
 class _Recorded:
@@ -97,15 +85,15 @@ class _Recorded:
         self._waiting: dict[str, list[CallMade]] = {}
         for call in run.calls:
             if call.kind == "model":
-                self._waiting.setdefault(_key(call), []).append(call)
+                self._waiting.setdefault(_key(call.messages, call.settings.get("temperature")), []).append(call)
         self._answered: Counter[str] = Counter()
 
     async def complete(self, request: Request, patience: Patience | None = None) -> Reply:
         """The reply to the next of the equal requests; equal ones at temperature 0 have one."""
-        key = _told(request.messages, request.temperature)
+        key = _key(request.messages, request.temperature)
         number = self._answered[key]
         found = self._waiting.get(key, [])[number : number + 1]
-        limit = (found[0].settings or {}).get("max_tokens") if found else None
+        limit = found[0].settings.get("max_tokens") if found else None
         if request.schema is not None or not found or limit not in (None, request.max_tokens):
             self.missed = self.missed or f"a request of the workflow ({request.messages[-1].content[:60]!r})"
             raise ModelError("this request was not recorded")
@@ -116,32 +104,22 @@ class _Recorded:
     async def close(self) -> None:
         """Nothing is open."""
 
-    def left(self, call: CallMade) -> bool:
-        """Whether it was not asked for."""
-        if call.kind != "model":
-            return False
-        key, drawn = _key(call), bool((call.settings or {}).get("temperature"))
-        return self._answered[key] < (len(self._waiting[key]) if drawn else 1)
+    @property
+    def left(self) -> list[CallMade]:
+        """Those that were not asked for."""
+        waiting = self._waiting.items()
+        wanted = {key: len(calls) if calls[0].settings.get("temperature") else 1 for key, calls in waiting}
+        return [calls[0] for key, calls in waiting if self._answered[key] < wanted[key]]
 
 
-@dataclass
-class _Results:
-    """What functions gave when they were recorded."""
+def _results(run: Ran, name: str, tool: Tool) -> Any:
+    """A function that gives again what one of that name gave when it was recorded."""
+    names = [each.name for each in tool.signature.inputs]
+    made = [each for each in run.calls if each.kind == "tool" and each.name == name]
+    known = {canonical_json({key: each.given.get(key) for key in names}): each.gave for each in made}
+    defaults: Mapping[str, Any] = next((each.given for each in made if each.given), {})
 
-    run: Ran
+    async def call(**given: Any) -> Any:
+        return known[canonical_json({key: given.get(key, defaults.get(key)) for key in names})]
 
-    def of(self, name: str, tool: Tool) -> Any:
-        """The function that gives it again."""
-        names = [each.name for each in tool.signature.inputs]
-        known = {
-            canonical_json({key: (each.given or {}).get(key) for key in names}): each.gave
-            for each in self.run.calls
-            if each.kind == "tool" and each.name == name
-        }
-        given = [each.given for each in self.run.calls if each.name == name and each.given]
-        defaults: Mapping[str, Any] = given[0] if given else {}
-
-        async def call(**given: Any) -> Any:
-            return known[canonical_json({key: given.get(key, defaults.get(key)) for key in names})]
-
-        return call
+    return call

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from flowbot.fields.words import cut
@@ -37,8 +37,8 @@ class CallMade:
     kind: Literal["model", "tool"]
     gave: Any
     messages: tuple[Message, ...] = ()
-    settings: Mapping[str, Any] | None = None
-    given: Mapping[str, Any] | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    given: Mapping[str, Any] = field(default_factory=dict[str, Any])
     call: Callable[..., Any] | None = None
     took: int = 0
 

@@ -71,10 +71,9 @@ class Body:
         Raises:
             Defeat: if there is none.
         """
-        _ = self.add_model(rows) if rows[0].kind == "model" else self.add_tool(rows)
+        (self._model if rows[0].kind == "model" else self._tool)(rows)
 
-    def add_model(self, rows: Rows) -> None:
-        """An `llm` node with a prompt of its own."""
+    def _model(self, rows: Rows) -> None:
         first = rows[0]
         _require_sayable(rows)
         prompt: list[tuple[str, tuple[Part, ...]]] = []
@@ -87,7 +86,7 @@ class Body:
         for reference in read:
             inputs[_input_name(reference, inputs)] = reference
         names = {reference: key for key, reference in inputs.items()}
-        settings = {**(first.settings or {})}
+        settings = {**first.settings}
         if settings.get("max_tokens") is None:
             settings["max_tokens"] = limit = max(DEFAULT_MAX_TOKENS, *(LONGER * row.took for row in rows))
             self.notes.append(f"{first.name} ({first.where}) names no token limit; its step has one of {limit}")
@@ -101,8 +100,7 @@ class Body:
         }
         self.give(f"{name}.text", "str", [row.gave for row in rows])
 
-    def add_tool(self, rows: Rows) -> None:
-        """A `tool` node."""
+    def _tool(self, rows: Rows) -> None:
         first = rows[0]
         if first.call is None:
             raise Defeat(
@@ -115,7 +113,7 @@ class Body:
         optional = {name: each.default for name, each in inspect.signature(first.call).parameters.items()}
         inputs: dict[str, str] = {}
         for field_ in tool.signature.inputs:
-            column = [(row.given or {}).get(field_.name) for row in rows]
+            column = [row.given.get(field_.name) for row in rows]
             reference = self.find(column)
             if reference is not None:
                 inputs[field_.name] = reference
@@ -185,10 +183,10 @@ def _require_sayable(rows: Rows) -> None:
             sizes = f"{len(first.messages)} messages here and {len(row.messages)} there"
             raise Defeat(row, f"sends {sizes}: a history that grows", "one message that a step makes of it")
         if row.settings != first.settings:
-            names = {*(row.settings or {}), *(first.settings or {})}
-            odd = sorted(key for key in names if (row.settings or {}).get(key) != (first.settings or {}).get(key))
+            names = {*row.settings, *first.settings}
+            odd = sorted(key for key in names if row.settings.get(key) != first.settings.get(key))
             raise Defeat(row, f"has another {odd[0]} from call to call", "the same in every call")
-    more = sorted({*(first.settings or {})} - {*_SAID})
+    more = sorted({*first.settings} - {*_SAID})
     if more:
         raise Defeat(first, f"sends `{more[0]}`, which an `llm` node with a prompt of its own does not", "leave it out")
 

@@ -29,18 +29,18 @@ def calls_of(events: Sequence[Recorded], program: Callable[..., Any]) -> tuple[C
         program: in whose files the functions stand.
     """
     by_id = {each.id: each for each in events}
-    around = {each.id: _around(each, by_id) for each in events}
-    holders = {outer.id for each in events if each.kind == "model" for outer in around[each.id]}
+    outside = {each.id: around(each, by_id) for each in events}
+    holders = {outer.id for each in events if each.kind == "model" for outer in outside[each.id]}
     found: list[CallMade] = []
     for each in sorted(events, key=lambda event: event.started):
         if each.kind == "model" and each.exchange is not None:
-            found.append(_model(each, around[each.id]))
-        elif each.kind != "model" and each.id not in holders and all(outer.id in holders for outer in around[each.id]):
-            found.append(_function(each, around[each.id], program))
+            found.append(_model(each, outside[each.id]))
+        elif each.kind != "model" and each.id not in holders and all(outer.id in holders for outer in outside[each.id]):
+            found.append(_function(each, outside[each.id], program))
     return tuple(found)
 
 
-def _around(event: Recorded, by_id: Mapping[str, Recorded]) -> list[Recorded]:
+def around(event: Recorded, by_id: Mapping[str, Recorded]) -> list[Recorded]:
     """The steps that a call was made in, the outermost first."""
     found: list[Recorded] = []
     while event.parent is not None and (outer := by_id.get(event.parent)) is not None:
@@ -58,16 +58,12 @@ def _place(event: Recorded) -> tuple[str, str]:
     return told, f"{Path(site.file).name}:{site.line}"
 
 
-def _model(event: Recorded, around: Sequence[Recorded]) -> CallMade:
+def _model(event: Recorded, outer: Sequence[Recorded]) -> CallMade:
     exchange: Exchange = event.exchange
     body = exchange.body
     limit = next((count for name in _LIMITS if (count := as_count(body.get(name)))), None)
     temperature = body.get("temperature")
-    rest = {
-        key: value
-        for key, value in body.items()
-        if key not in (*_MESSAGES, *_LIMITS, "temperature") and value is not None
-    }
+    rest = {key: value for key, value in body.items() if key not in (*_MESSAGES, *_LIMITS, "temperature")}
     settings: dict[str, Any] = {
         "model": exchange.model,
         "temperature": 1.0 if temperature is None else float(temperature),
@@ -75,7 +71,7 @@ def _model(event: Recorded, around: Sequence[Recorded]) -> CallMade:
         **rest,
     }
     site, where = _place(event)
-    names = [each.name for each in around]
+    names = [each.name for each in outer]
     return CallMade(
         "/".join([*names, site]), names[-1] if names else "ask", where, "model", exchange.text,
         tuple(exchange.messages), {key: value for key, value in settings.items() if value is not None},
@@ -83,11 +79,11 @@ def _model(event: Recorded, around: Sequence[Recorded]) -> CallMade:
     )  # fmt: skip
 
 
-def _function(event: Recorded, around: Sequence[Recorded], program: Callable[..., Any]) -> CallMade:
+def _function(event: Recorded, outer: Sequence[Recorded], program: Callable[..., Any]) -> CallMade:
     site, where = _place(event)
     given = {name: each.value for name, each in event.given.items()}
     gave = None if event.gave is None else event.gave.value
-    path = "/".join([*(each.name for each in around), event.name, site])
+    path = "/".join([*(each.name for each in outer), event.name, site])
     return CallMade(path, event.name, where, "tool", gave, given=given, call=_step_function(event.name, program))
 
 
@@ -95,14 +91,12 @@ def _step_function(name: str, program: Callable[..., Any]) -> Callable[..., Any]
     """The step of that name among the functions of the program's own modules."""
     home = sys.modules.get(getattr(program, "__module__", ""))
     folder = Path(str(getattr(home, "__file__", ""))).parent
-    modules = [home, *(each for each in list(sys.modules.values()) if _stands_in(each, folder))]
-    for module in modules:
-        found = getattr(module, name, None)
-        if callable(found) and hasattr(found, "__wrapped__"):
-            return found
-    return None
+    beside = modules_in(folder) if folder != Path() else []
+    held = (getattr(module, name, None) for module in (home, *beside))
+    return next((each for each in held if callable(each) and hasattr(each, "__wrapped__")), None)
 
 
-def _stands_in(module: ModuleType, folder: Path) -> bool:
-    file: object = getattr(module, "__file__", None)
-    return isinstance(file, str) and folder != Path() and Path(file).is_relative_to(folder)
+def modules_in(folder: Path) -> list[ModuleType]:
+    """The modules that were imported from files in a folder, and in folders of it."""
+    files = ((module, getattr(module, "__file__", None)) for module in list(sys.modules.values()))
+    return [module for module, file in files if isinstance(file, str) and Path(file).is_relative_to(folder)]

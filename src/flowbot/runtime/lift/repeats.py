@@ -168,5 +168,5 @@ def _matched(
 
 
 def _text(call: CallMade) -> str:
-    given = (show_value(each) for each in (call.given or {}).values())
+    given = (show_value(each) for each in call.given.values())
     return "\n".join([*(message.content for message in call.messages), *given])

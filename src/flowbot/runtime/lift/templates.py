@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from flowbot.workflow.prompt import Part, Ref
 
+Place = tuple[int, ...]
+"""How far each of the texts is read."""
 _SHORT = 3
 """Letters below which a value that never changes is taken for a part of the text."""
 _MOST_WAYS = 300_000
@@ -44,17 +46,16 @@ def template(texts: Sequence[str], known: Mapping[str, Sequence[str]]) -> tuple[
     }
     ends = tuple(map(len, texts))
     start = tuple(0 for _ in texts)
-    parts: dict[tuple[int, ...], tuple[tuple[int, ...], Part]] = {}
+    parts: dict[Place, tuple[Place, Part]] = {}
     """How each place was come to: from where, by which part."""
     waiting, ways, furthest = [start], 0, start
-    seen = {start}
     while waiting and ways < _MOST_WAYS:
         at = waiting.pop()
         ways += 1
         furthest = max(furthest, at, key=lambda place: place[0])
         if at == ends:
-            return _joined(at, start, parts)
-        steps: list[tuple[tuple[int, ...], Part]] = []
+            return _joined(at, parts)
+        steps: list[tuple[Place, Part]] = []
         if not any(place == end for place, end in zip(at, ends, strict=True)):
             letters = {text[place] for text, place in zip(texts, at, strict=True)}
             if len(letters) == 1:
@@ -68,8 +69,7 @@ def template(texts: Sequence[str], known: Mapping[str, Sequence[str]]) -> tuple[
             key=lambda step: sum(step[0]),
         )
         for to, part in steps:  # the last is tried first: the longest value
-            if to not in seen:
-                seen.add(to)
+            if to not in parts:
                 parts[to] = (at, part)
                 waiting.append(to)
     here = [text[place:] for text, place in zip(texts, furthest, strict=True)]
@@ -77,11 +77,9 @@ def template(texts: Sequence[str], known: Mapping[str, Sequence[str]]) -> tuple[
     raise Torn(texts[0][: furthest[0]], (here[0], other))
 
 
-def _joined(
-    at: tuple[int, ...], start: tuple[int, ...], parts: Mapping[tuple[int, ...], tuple[tuple[int, ...], Part]]
-) -> tuple[Part, ...]:
+def _joined(at: Place, parts: Mapping[Place, tuple[Place, Part]]) -> tuple[Part, ...]:
     found: list[Part] = []
-    while at != start:
+    while at in parts:
         at, part = parts[at]
         if isinstance(part, str) and found and isinstance(found[-1], str):
             found[-1] = part + found[-1]

@@ -4,22 +4,3 @@ The seam is `Sandbox`. `MontySandbox`, the default, is a Python interpreter that
 `BubblewrapSandbox` is full CPython in a process of its own that the system confines. Where neither can be had, running
 code is refused.
 """
-
-from __future__ import annotations
-
-from .bubblewrap import BubblewrapSandbox
-from .chosen import ChosenSandbox, SandboxName, open_sandbox
-from .monty import MontySandbox
-from .protocol import MEMORY_MB, PRINTED_BYTES, SECONDS, Sandbox
-
-__all__ = [
-    "MEMORY_MB",
-    "PRINTED_BYTES",
-    "SECONDS",
-    "BubblewrapSandbox",
-    "ChosenSandbox",
-    "MontySandbox",
-    "Sandbox",
-    "SandboxName",
-    "open_sandbox",
-]

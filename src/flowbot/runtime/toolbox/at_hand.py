@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flowbot.runtime.sandbox import Sandbox
+from flowbot.runtime.sandbox.protocol import Sandbox
 from flowbot.task import Tool
 
 

@@ -7,7 +7,7 @@ import os
 
 from flowbot.fields import StepError
 from flowbot.lm.mending import unfenced
-from flowbot.runtime.sandbox import MEMORY_MB, Sandbox
+from flowbot.runtime.sandbox.protocol import MEMORY_MB, Sandbox
 from flowbot.task import Timed, Tool
 from flowbot.task.builtin_tools import PYTHON
 

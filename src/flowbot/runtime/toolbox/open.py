@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from flowbot.fields import UserError
-from flowbot.runtime.sandbox import ChosenSandbox, Sandbox
+from flowbot.runtime.sandbox.chosen import ChosenSandbox
+from flowbot.runtime.sandbox.protocol import Sandbox
 from flowbot.store import default_cache_dir
 from flowbot.task import (
     CalculatorSource,

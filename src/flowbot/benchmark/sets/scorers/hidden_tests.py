@@ -23,7 +23,7 @@ from typing import Any, cast
 
 from flowbot.fields import Score, StepError, stable_hash
 from flowbot.fields.words import cut
-from flowbot.runtime.sandbox import open_sandbox
+from flowbot.runtime.sandbox.chosen import open_sandbox
 from flowbot.task import Example, Metric
 
 from .official import official
