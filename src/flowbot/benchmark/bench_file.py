@@ -30,6 +30,7 @@ from flowbot.fields.yaml import read_data
 from flowbot.lm.providers import split_model
 from flowbot.optimizer.effort import planned_calls
 from flowbot.optimizer.methods import find_method
+from flowbot.optimizer.program_start import PROGRAM
 from flowbot.task import Task
 from flowbot.task.hub import is_of_hub
 from flowbot.workflow.starts import Start, find_start, list_starts
@@ -56,7 +57,7 @@ class BenchFile:
         name: of the comparison.
         tasks: by name; those of files and of sets alike.
         methods, models: by name.
-        starts: of the methods that name one: a workflow, or a start that is made to fit each task.
+        starts: of the methods that name one: a workflow, a start that is made to fit each task, or the name of one of the task's programs.
         seeds, efforts: efforts as planned search calls.
         budget: ceilings.
         baseline: the method that the others are compared with; "" where the file names none.
@@ -68,7 +69,7 @@ class BenchFile:
     tasks: Mapping[str, Task]
     methods: Mapping[str, MethodEntry]
     models: Mapping[str, ModelsEntry]
-    starts: Mapping[str, Workflow | Start]
+    starts: Mapping[str, Workflow | Start | str]
     seeds: tuple[int, ...]
     efforts: tuple[int, ...]
     budget: SharedCeilings
@@ -187,8 +188,10 @@ def _method(entry: Any, where: str) -> MethodEntry:
     return method
 
 
-def _start(text: str, where: str, folder: Path) -> Workflow | Start:
-    """A start of the library by its name, or a workflow's file relative to the bench file."""
+def _start(text: str, where: str, folder: Path) -> Workflow | Start | str:
+    """A start of the library by its name, a workflow's file relative to the bench file, or a program as the task's file names it."""
+    if PROGRAM.fullmatch(text):
+        return text
     if text not in {each.name for each in list_starts()} and (Path(text).suffix or (folder / text).exists()):
         return Workflow.load(folder / text)
     try:

@@ -21,7 +21,8 @@ from flowbot.workflow.nodes import ProgramNode, Sketch
 from flowbot.workflow.parameters import ProgramParameters
 from flowbot.workflow.workflow import Workflow
 
-_FILE = re.compile(r".+\.py:[A-Za-z_]\w*")
+PROGRAM = re.compile(r".+\.py:[A-Za-z_]\w*")
+"""How a program is named by its file."""
 
 
 def with_program(given: object, task: Task, where: str) -> tuple[Task, Workflow] | None:
@@ -35,7 +36,7 @@ def with_program(given: object, task: Task, where: str) -> tuple[Task, Workflow]
     Raises:
         UserError: if the file cannot be imported, or the callable does not fit the task.
     """
-    if isinstance(given, str) and _FILE.fullmatch(given):
+    if isinstance(given, str) and PROGRAM.fullmatch(given):
         program = next((each for each in task.programs if each.name == given), None) or _read(given, task, where)
     elif _is_program(given):
         program = program_of(cast("Callable[..., Any]", given))

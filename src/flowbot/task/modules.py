@@ -18,6 +18,7 @@ from flowbot.fields.bounds import raised
 from flowbot.fields.files import read_bytes, sha256
 from flowbot.fields.words import kind_of
 
+from .frameworks import framework_of
 from .imports import MOST_SOURCE, is_installed, own_imports
 from .source_code import is_current
 
@@ -53,7 +54,7 @@ class Modules:
         self._loaded: dict[Path, ModuleType] = {}
 
     def load(self, file: Path, name: str, where: str) -> Callable[..., Any]:
-        """The callable `name` of a file.
+        """The callable `name` of a file, or what a framework runs in another way.
 
         Raises:
             UserError: if the file cannot be imported, has no such name, or it is no callable.
@@ -64,7 +65,7 @@ class Modules:
         if key not in self._loaded:
             self._loaded[key] = _import(key, where)
         found = getattr(self._loaded[key], name, None)
-        if not callable(found):
+        if not callable(found) and framework_of(found) is None:
             what = f"no {name!r} in {file}" if found is None else f"{name!r} in {file}, {kind_of(found)}"
             raise UserError(where, what, "the name of a callable")
         return found

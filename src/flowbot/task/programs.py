@@ -80,8 +80,10 @@ def program_of(
     if isinstance(call, UserProgram):
         return call
     if (framework := framework_program(call)) is not None:
-        own = name or type(call).__name__
-        return UserProgram(own, framework, framework.identity, timeout=timeout, tunable=framework.tunable)
+        own, told = name or type(call).__name__, " ".join(filter(None, (framework.identity, identity)))
+        if simulate is not None:
+            told += f" simulated by {callable_identity(simulate)}"
+        return UserProgram(own, framework, told, effects, simulate, timeout, framework.tunable)
     if not callable(cast("Any", call)):
         raise UserError("programs", kind_of(call), "a callable")
     own = name or str(getattr(underlying(call), "__name__", type(call).__name__))

@@ -88,7 +88,7 @@ async def observe(job: Job, watched: Watched) -> Observed:
             every = [each for run in tries for each in run.asked] if texts else ended.asked
             runs.append(ended.model_copy(update={"asked": tuple(every)}))
     again = None if first is None else await _run(program, *first, {}, watched, job.outputs)
-    takes = inspect.signature(call).parameters.values()
+    takes = inspect.signature(program.call).parameters.values()
     told = [Declared(name=each.name, default=each.default, where=_short(each.where)) for each in declared]
     texts = {each.name for each in declared if isinstance(each, Param)}
     return Observed(
