@@ -7,6 +7,7 @@ rationale. Beside that gepa is handed validation rows of their own, as the other
 from __future__ import annotations
 
 import os
+import tempfile
 from importlib.metadata import version
 from typing import Any
 
@@ -21,7 +22,9 @@ from mlflow.genai.scorers import scorer
 
 def search(setting: Setting) -> Texts:
     """What MLflow finds."""
-    mlflow.set_tracking_uri(f"sqlite:///{setting.job.out.parent.resolve() / 'mlflow.db'}")
+    place = tempfile.mkdtemp()
+    mlflow.set_tracking_uri(f"sqlite:///{place}/mlflow.db")
+    mlflow.set_experiment(experiment_id=mlflow.create_experiment("agent", artifact_location=f"{place}/artifacts"))
     mlflow.langchain.autolog()
     prompts = {name: mlflow.genai.register_prompt(name=name, template=text) for name, text in TEXTS.items()}
     rows = {row["input"]: row for row in (*setting.train, *setting.val)}

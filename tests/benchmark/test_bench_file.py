@@ -32,6 +32,7 @@ from flowbot.benchmark.run import ready_bench
         ("start: single-call", "start: singel-call", "methods.single.start: found 'singel-call'"),
         ("start: single-call", "start: other.flow.yaml", "other.flow.yaml: found no such file"),
         ("start: single-call", "start: retrieve-then-read", "adding/single/small: start retrieve-then-read: the task's tools"),
+        ("start: single-call", "start: gone.py:answer", "adding/single/small: start.call: found no file"),
         ("start: single-call", "begin: single-call", "methods.single: found only 'begin'"),
         ("start: single-call", "command: []", "methods.single: command: found []"),
         ("start: single-call", "command: [python, gone.py]", "adding/single/small: command: found no file"),

@@ -60,6 +60,16 @@ def test_a_second_time_nothing_is_paid_and_all_is_the_same(tmp_path: Path) -> No
     assert [row.difference is None for row in rows.values()] == [False, True, False]
 
 
+def test_a_start_may_be_a_program_of_the_task(tmp_path: Path) -> None:
+    file = write_bench(tmp_path, BENCH.replace("single-call", "app.py:total").replace("[0, 1]", "[0]"))
+    code = "import re\n\ndef total(note: str) -> int:\n    return sum(map(int, re.findall(r'[0-9]+', note)))\n"
+    (tmp_path / "task/app.py").write_text(code, encoding="utf-8")
+    with (tmp_path / "task/task.yaml").open("a", encoding="utf-8") as task:
+        task.write("programs: [app.py:total]\n")
+    (cell,) = fb.bench(file, cache_dir="cache", only=["*/single"]).cells
+    assert (cell.status, cell.found, set(cell.scores), cell.test.calls) == ("done", "app.py:total", {1.0}, 0)
+
+
 def test_a_cell_of_another_method_is_run_anew_and_the_old_one_kept(tmp_path: Path) -> None:
     file = write_bench(tmp_path)
     fb.bench(file, cache_dir="cache", only=["*/single"])

@@ -130,6 +130,55 @@ def test_a_graph_is_run_as_it_is_one_step_a_node(tmp_path: Path) -> None:
     assert [each.rpartition(":")[2] for each in call.texts] == ["count"]
 
 
+GRAPH = """
+import flowbot as fb
+from langgraph.graph import END, START, StateGraph
+SAY = fb.Param("say", "Say it.")
+def say(state):
+    return {"answer": f"{SAY} {state['question']}"}
+graph = StateGraph(dict)
+graph.add_node("say", say)
+graph.add_edge(START, "say")
+graph.add_edge("say", END)
+graph = graph.compile()
+"""
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_graph_is_named_in_a_task_file_and_what_is_said_of_it_holds(tmp_path: Path) -> None:
+    pytest.importorskip("langgraph.graph", reason="langgraph is not installed")
+    (tmp_path / "app.py").write_text(GRAPH, encoding="utf-8")
+    (tmp_path / "val.jsonl").write_text('{"question": "a", "answer": "Say it. a"}\n', encoding="utf-8")
+    file = tmp_path / "task.yaml"
+    text = (
+        "flowbot: 1\ngoal: g\ninputs: {question: str}\noutputs: {answer: str}\nmetric: exact\ndata: {val: val.jsonl}\n"
+    )
+    file.write_text(f"{text}programs: [{{call: app.py:graph, effects: writes, max_calls: 1}}]\n", encoding="utf-8")
+    found = fb.Task.load(file)
+    (program,) = found.programs
+    assert ([each.name for each in program.tunable], program.effects, program.max_calls) == (["say"], "writes", 1)
+    with pytest.raises(UserError, match="a program that writes"):
+        fb.evaluate("app.py:graph", found, lm="fake/echo", cache_dir=tmp_path)
+    file.write_text(f"{text}programs: [app.py:graph]\n", encoding="utf-8")
+    assert fb.evaluate("app.py:graph", fb.Task.load(file), lm="fake/echo", cache_dir=tmp_path).mean == 1.0
+    (tmp_path / "app.py").write_text(GRAPH.replace('f"{SAY}', 'f"So: {SAY}'), encoding="utf-8")
+    assert fb.Task.load(file).programs[0].identity != program.identity
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_graph_is_checked_on_made_up_replies(tmp_path: Path) -> None:
+    pytest.importorskip("langgraph.graph", reason="langgraph is not installed")
+    (tmp_path / "app.py").write_text(GRAPH, encoding="utf-8")
+    (tmp_path / "val.jsonl").write_text('{"question": "a", "answer": "b"}\n', encoding="utf-8")
+    text = (
+        "flowbot: 1\ngoal: g\ninputs: {question: str}\noutputs: {answer: str}\nmetric: exact\ndata: {val: val.jsonl}\n"
+    )
+    (tmp_path / "task.yaml").write_text(text, encoding="utf-8")
+    found = fb.check(f"{tmp_path}/app.py:graph", task=tmp_path / "task.yaml")
+    assert found.facts["programs"][0]["texts"] == ["say"]
+    assert any("text say is read, and stands in no request" in each.what for each in found.defects)
+
+
 def test_what_is_of_no_framework_is_none() -> None:
     assert framework_program(len) is None
     assert framework_program(object()) is None

@@ -9,7 +9,7 @@
     effort: [200]
     budget: {usd: 20, cell: {usd: 1}}
 
-Reading it opens tasks and their data, and runs nothing but the Python that task files name for their metrics and tools.
+Reading it opens tasks and their data, and runs nothing but the Python that task files name.
 """
 
 from __future__ import annotations

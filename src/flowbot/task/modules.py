@@ -64,7 +64,7 @@ class Modules:
         key = file.resolve()
         if key not in self._loaded:
             self._loaded[key] = _import(key, where)
-        found = getattr(self._loaded[key], name, None)
+        found: Any = getattr(self._loaded[key], name, None)
         if not callable(found) and framework_of(found) is None:
             what = f"no {name!r} in {file}" if found is None else f"{name!r} in {file}, {kind_of(found)}"
             raise UserError(where, what, "the name of a callable")
