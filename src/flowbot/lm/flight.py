@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from typing import Any, TypeVar
 
 from flowbot.fields import Paused
@@ -81,9 +81,13 @@ class Flights:
                     if not waiter.done():
                         waiter.set_exception(Paused(str(pause), stopped_by=pause.stopped_by))
 
-    async def ended(self) -> None:
-        """Wait until no call is under way; none is given up."""
-        while tasks := [flight.task for flight in self._flights.values() if flight.task and not flight.over]:
+    async def ended(self, keys: Collection[str] | None = None) -> None:
+        """Wait until none of some calls, or no call at all, is under way; none is given up."""
+        while tasks := [
+            flight.task
+            for key, flight in self._flights.items()
+            if flight.task and not flight.over and (keys is None or key in keys)
+        ]:
             await asyncio.wait(tasks)
 
     async def drain(self, owner: object = None) -> None:

@@ -158,6 +158,20 @@ class LM:
             self._learnt = max(self._learnt, seen_thinking_budget(row.reply))
         return self._told(row, request, draw)
 
+    async def again(self, key: str, *, purpose: str) -> None:
+        """Count a call as if it were made again; nothing where no response to it is stored.
+
+        Raises:
+            BudgetExceeded, InfrastructureError: as `ask`.
+        """
+        if (refused := self.session.admit(key)) is not None:
+            await refused
+        value = await self.session.store.get(key)
+        row = None if value is None else self._account.read(key, value)
+        if row is not None and row.reply is not None:
+            counted = key in self.session.charged
+            await Bill(self._account, key, purpose, Usage(calls=1), counted=counted).replayed(row)
+
     async def ask_fields(
         self,
         messages: Sequence[Message],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -25,6 +26,8 @@ class Endpoint:
     def __init__(self) -> None:
         self.bodies: list[Body] = []
         self.answer: Callable[[Body, int], web.StreamResponse | None] = lambda body, number: None
+        self.held: Callable[[Body], bool] = lambda body: False
+        """Whether an answer is to wait."""
         self.server: TestServer
 
     @property
@@ -35,6 +38,8 @@ class Endpoint:
         body = await asked.json()
         self.bodies.append(body)
         number = len(self.bodies)
+        while self.held(body):
+            await asyncio.sleep(0.001)
         if (own := self.answer(body, number)) is not None:
             return own
         text, stream = f"words {number}", bool(body.get("stream"))

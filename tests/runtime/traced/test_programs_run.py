@@ -396,6 +396,70 @@ async def test_what_a_program_does_wrong_is_its_error_and_the_same_again(
     assert len(endpoint.bodies) == paid
 
 
+async def chains(question: str) -> str:
+    async def chain(name: str) -> str:
+        for number in range(3):
+            await plan(f"{name} {number}")
+        return name
+
+    return " ".join(await asyncio.gather(*map(chain, question.split())))
+
+
+def chains_on_a_loop_of_their_own(question: str) -> str:
+    return asyncio.run(chains(question))
+
+
+def chains_in_threads(question: str) -> str:
+    def chain(name: str) -> None:
+        for number in range(3):
+            ask_now(str(PLAN), f"{name} {number}")
+
+    with ThreadPoolExecutor() as pool:
+        return str([*pool.map(chain, question.split())])
+
+
+@pytest.mark.parametrize("program", [chains, chains_on_a_loop_of_their_own, chains_in_threads])
+async def test_calls_under_way_when_a_program_is_stopped_are_its_own_and_a_replay_lets_in_the_same(
+    program: Callable[..., Any],
+) -> None:
+    """Which calls are the first four is chance, but once."""
+    async with engine(program) as (made, endpoint):
+        def held(asked: dict[str, Any]) -> bool:
+            return asked["messages"][1]["content"] == "pens 0" and len(endpoint.bodies) < 4
+
+        endpoint.held = held
+        workflow = flow(program.__name__, max_calls=4)
+        first = await run(made, workflow)
+        assert first.error.endswith("more than 4 model calls")
+        ledger = made.session.ledger
+        assert ledger.logical.calls == ledger.spent.calls == len(endpoint.bodies) == 4
+        assert first.usage.calls == 4
+        again = await run(made, workflow)
+    assert len(endpoint.bodies) == 4
+    assert told(again) == told(first)
+
+
+async def hangs_after_two_calls(question: str) -> str:
+    given_up = asyncio.ensure_future(plan("late"))
+    await plan(question)
+    given_up.cancel()
+    await asyncio.sleep(3600)
+    return ""
+
+
+async def test_a_replay_of_a_time_out_counts_the_calls_that_it_made() -> None:
+    store = Store.memory()
+    async with engine(hangs_after_two_calls, store=store, timeout=0.2) as (made, endpoint):
+        await run(made, flow("hangs_after_two_calls"))
+        assert made.session.ledger.spent.calls == len(endpoint.bodies) == 2
+        programs, used = made.programs, made.session.budget.used
+    other = Engine(None, Session(store), programs=programs, price=(1.0, 2.0))
+    assert "took longer" in (await run(other, flow("hangs_after_two_calls"))).error
+    assert (other.session.ledger.logical.calls, other.session.ledger.spent.calls) == (2, 0)
+    assert other.session.budget.used == used
+    await other.close()
+
+
 async def waits_for_one_model(question: str) -> str:
     if (said := await plan(question)).startswith("Write"):
         await asyncio.sleep(3600)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import cast
 
@@ -71,6 +72,13 @@ class Models:
             tier = Tier(identity.provider, identity.name)
             lm = self._models[identity] = LM(client, self.session, name=name, price=price, tier=tier)
         return lm
+
+    async def again(self, keys: Iterable[tuple[Identity | None, str]], *, purpose: str) -> None:
+        """Count stored calls of a program as if they were made again; as `Tap.keys` gives them."""
+        for identity, key in keys:
+            lm = self.of(identity) if identity is not None else self.stand_in and self.stand_in.lm
+            if lm is not None:
+                await lm.again(key, purpose=purpose)
 
     def proxy(self, loop: asyncio.AbstractEventLoop) -> TapProxy:
         """The port for what programs start elsewhere, opened when the first of them needs it."""

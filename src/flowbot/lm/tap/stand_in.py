@@ -38,15 +38,18 @@ class StandIn:
     """
 
     def __init__(self, lm: LM) -> None:
-        self._lm = lm
+        self.lm = lm
         self.name = lm.name
 
     def answers(self, asked: Asked) -> bool:
         """Whether it speaks a request's protocol; others go to whom the program asks."""
         return asked.dialect in _WAYS
 
-    async def ask(self, asked: Asked, *, purpose: str, draw: Draw) -> tuple[Reply, bool]:
-        """The reply, as a client of that protocol reads it, and whether something had to be sent for it.
+    async def ask(
+        self, asked: Asked, *, purpose: str, draw: Draw, heard: Callable[[str], object]
+    ) -> tuple[Reply, bool]:
+        """The reply, as a client of that protocol reads it, and whether something had to be sent for it; `heard` is told the key of each
+        of the calls that it takes.
 
         Raises:
             BudgetExceeded, InfrastructureError, Paused: as `LM.ask`; a request that is refused for what stands in it is a reply.
@@ -56,7 +59,7 @@ class StandIn:
         try:
             wanted = read(asked.data)
             for number, request in enumerate(each_of(wanted)):
-                reply, key, new = await self._reply(request, purpose, (*draw, number) if number and draw else draw)
+                reply, key, new = await self._reply(request, purpose, (*draw, number) if number and draw else draw, heard)
                 replies, keys, sent = [*replies, reply], [*keys, key], sent or new
         except (BadRequest, ModelError, RefusedError, InfrastructureError) as error:
             told = explain(error)
@@ -71,13 +74,15 @@ class StandIn:
         took = sum((each.usage for each in replies), Usage())
         return replace(replies[0], usage=took, raw=Raw(200, kind, text)), sent
 
-    async def _reply(self, request: Request, purpose: str, draw: Draw) -> tuple[Reply, str, bool]:
+    async def _reply(
+        self, request: Request, purpose: str, draw: Draw, heard: Callable[[str], object]
+    ) -> tuple[Reply, str, bool]:
         if not request.max_tokens:
-            request = replace(request, max_tokens=await self._lm.limit(MAX_TOKENS))
+            request = replace(request, max_tokens=await self.lm.limit(MAX_TOKENS))
         while True:
-            key = self._lm.key(request, draw)
-            new = await self._lm.session.store.get(key) is None
-            reply = await self._lm.ask(request, purpose=purpose, draw=draw)
+            heard(key := self.lm.key(request, draw))
+            new = await self.lm.session.store.get(key) is None
+            reply = await self.lm.ask(request, purpose=purpose, draw=draw)
             if not reply.ready:
                 return reply, key, new
             # The model needs no more calls, and is to be asked for its answer.

@@ -6,17 +6,17 @@ import asyncio
 import os
 import threading
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from concurrent.futures import CancelledError, Future
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Generator, Mapping
+from concurrent.futures import CancelledError, Future, wait
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import replace
 from functools import partial
 from itertools import count
-from typing import Any
+from typing import Any, TypeAlias
 
-from flowbot.fields import BudgetExceeded, FlowBotError, InfrastructureError, ModelError, Paused, UserError
-from flowbot.lm.client import Reply
+from flowbot.fields import BudgetExceeded, FlowBotError, InfrastructureError, ModelError, Paused, UserError, stable_hash
+from flowbot.lm.client import Identity, Reply
 from flowbot.program.stopping import Stop
 
 from .asked import Answer, Asked, Send, read_asked
@@ -25,8 +25,11 @@ from .exchange import Call, Exchange
 from .models import Models
 from .proxy import Passage
 
+Place: TypeAlias = tuple[str, Identity, str, int]
 _TURNS = 100
 """How often a call waits for another run's equal one, of which nothing comes, before what that met is its own."""
+_PATIENCE = 5.0
+"""Seconds that a call too many waits, in a replay, for those that were let in and have not come yet."""
 tapping: ContextVar[Tap | None] = ContextVar("flowbot_tapping", default=None)
 """Whose model calls go past FlowBot: those of the code that runs in this context."""
 
@@ -48,7 +51,8 @@ class Tap:
     let it, again where the endpoint fails; the program sees the reply, or the error that its request deserved, and never a fault
     of the endpoint.
 
-    Failure policy: budget, pause and infrastructure leave the program as `Stop`, from this call and from every one after it.
+    Failure policy: budget, pause and infrastructure leave the program as `Stop`, from this call and from every one after it, once the
+    calls under way have ended: what is paid for is not lost with the loop or the thread that waits for it.
 
     Args:
         models: what is asked, and who pays.
@@ -59,6 +63,7 @@ class Tap:
         began: asked when a call is made; its number comes back in the `Exchange`.
         ended: told when a call is over, also one that nobody waits for any more.
         max_calls: of this run; None for any number.
+        let_in: what an earlier run of the same let in before it was stopped for too many calls, as its `let_in` said: these, and no others.
         answer: asked before the program's client sends; where it gives None, the client does.
     """
 
@@ -73,13 +78,14 @@ class Tap:
         began: Callable[[], int] = lambda: 0,
         ended: Callable[[], object] = lambda: None,
         max_calls: int | None = None,
+        let_in: Collection[str] | None = None,
         answer: Callable[[Asked], Answer | None] | None = None,
     ) -> None:
         self.models = models
         self.stopped: BaseException | None = None
         """Why the program was stopped, also where it has caught that."""
-        self.calls = 0
-        """Calls made so far."""
+        self.keys: list[tuple[Identity | None, str]] = []
+        """Under which the replies of its calls are stored, each with who was asked; None for the run's own model."""
         self.closed = False
         """Whether the run is over."""
         self._purpose = purpose
@@ -89,15 +95,35 @@ class Tap:
         self._began = began
         self._ended = ended
         self._max_calls = max_calls
+        self._due = None if let_in is None else {each: Future[None]() for each in let_in}
+        self._let_in: list[Place] = []
+        self._open: set[Future[None]] = set()
+        self._ending = False
         self._answer = answer
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self._process = os.getpid()
         self._passages: list[Passage] = []
-        self._numbers: dict[tuple[str, Any, str], int] = defaultdict(int)
+        self._numbers: dict[tuple[str, Identity, str], int] = defaultdict(int)
         self._lock = threading.Lock()
         self._asking: set[Future[Reply]] = set()
         self._stopping = _Stopping(self._stop)
+
+    @property
+    def calls(self) -> int:
+        """Calls that were let in so far."""
+        return len(self._let_in)
+
+    @property
+    def let_in(self) -> list[str]:
+        """Which those are, in an order of their own."""
+        return sorted(map(_name, self._let_in))
+
+    async def settle(self) -> None:
+        """The program has ended: nothing new is let in, and what was let in ends, is stored and told, whether or not somebody still waits."""
+        self._ending = True
+        await _ended(self._open)
+        await self.models.session.flights.ended({key for _, key in self.keys})
 
     def close(self) -> None:
         """The run is over: whoever still calls, or waits, is stopped. May be called twice."""
@@ -151,16 +177,17 @@ class Tap:
             Stop: see the class.
         """
         self.require_thread()
-        call = self._enter(asked)
         try:
-            errand = Errand(self._loop, send)
-            asking = self._submit(self._ask(call, errand.post))
-            errand.run(asking)
-            with self._stopping:
-                reply = asking.result()
-            return self._told(call, reply)
-        finally:
-            self._ended()
+            with self._entered(asked) as call:
+                errand = Errand(self._loop, send)
+                asking = self._submit(self._ask(call, errand.post))
+                errand.run(asking)
+                with self._stopping:
+                    reply = asking.result()
+                return self._told(call, reply)
+        except Stop:
+            wait(*self._under_way())
+            raise
 
     async def acall(self, asked: Asked, send: Callable[[], Coroutine[Any, Any, Answer]]) -> Reply:
         """The reply to a request of a coroutine, on this loop or another; it is sent there.
@@ -168,17 +195,18 @@ class Tap:
         Raises:
             Stop: see the class.
         """
-        call, here = self._enter(asked), asyncio.get_running_loop()
+        here = asyncio.get_running_loop()
         try:
-            with self._stopping:
+            with self._entered(asked) as call, self._stopping:
                 if here is self._loop:
                     reply = await self._ask(call, send)
                 else:
                     post = partial(sent_on, here, send)
                     reply = await asyncio.wrap_future(self._submit(self._ask(call, post)))
-            return self._told(call, reply)
-        finally:
-            self._ended()
+                return self._told(call, reply)
+        except Stop:
+            await _ended(*self._under_way())
+            raise
 
     async def _ask(self, call: Call, send: Send) -> Reply:
         held = tapping.set(None)  # what is started for a call, a local server for one, is no part of the program
@@ -196,10 +224,12 @@ class Tap:
 
         own = self.models.stand_in
         if own is not None and self._answer is None and own.answers(call.asked):
-            reply, call.sent = await own.ask(call.asked, purpose=self._purpose, draw=call.draw)
+            heard = partial(self._keyed, None)
+            reply, call.sent = await own.ask(call.asked, purpose=self._purpose, draw=call.draw, heard=heard)
             call.model = own.name
             return reply
         lm, asked = self.models.of(call.asked.identity), replace(call.asked, send=once)
+        self._keyed(call.asked.identity, lm.key(asked, call.draw))
         for turn in count(1):
             try:
                 return await lm.ask(asked, purpose=self._purpose, draw=call.draw)
@@ -212,21 +242,43 @@ class Tap:
                     raise
         raise AssertionError
 
-    def _enter(self, asked: Asked) -> Call:
-        if self.stopped is not None:
-            raise Stop(self.stopped)
-        if self.closed:
+    def _keyed(self, identity: Identity | None, key: str) -> None:
+        self.keys.append((identity, key))
+
+    @contextmanager
+    def _entered(self, asked: Asked) -> Generator[Call]:
+        """A call is let in, and over in the end."""
+        if self.closed or self._ending:
             raise _over()
         scope = self._scope()
         with self._lock:
-            self.calls += 1
-            many = self._max_calls is not None and self.calls > self._max_calls
             place = (scope, asked.identity, asked.body)
             number = self._numbers[place]
             self._numbers[place] += 1
-        if many:
-            raise self._stop(ModelError(f"more than {self._max_calls} model calls"))
-        return Call(asked, scope, number, self._began(), (self._replicate, scope, number) if asked.drawn else ())
+            due = None if self._due is None else self._due.get(_name((*place, number)))
+            if self.stopped is not None and due is None:
+                raise Stop(self.stopped)
+            if due is None and (self._due is not None or self.calls == self._max_calls):
+                raise self._stop(ModelError(f"more than {self._max_calls} model calls"))
+            self._let_in.append((*place, number))
+            over = due or Future[None]()
+            self._open.add(over)
+        try:
+            draw = (self._replicate, scope, number) if asked.drawn else ()
+            call = Call(asked, scope, number, self._began(), draw)
+            try:
+                yield call
+            finally:
+                self._ended()
+        finally:
+            self._open.discard(over)
+            over.set_result(None)
+
+    def _under_way(self) -> tuple[set[Future[None]], float | None]:
+        """What a call that is stopped waits for, and how long at most: a program that is not the same twice does not come to all of them."""
+        if self._due is None:
+            return set(self._open), None
+        return {each for each in self._due.values() if not each.done()}, _PATIENCE
 
     def _told(self, call: Call, reply: Reply) -> Reply:
         if self.closed:
@@ -292,6 +344,17 @@ class _Stopping:
             raise self._stop(error) from error
         if isinstance(error, CancelledError):  # of a thread's call: its run was closed
             raise _over() from None
+
+
+async def _ended(these: Collection[Future[None]], seconds: float | None = None) -> None:
+    if these:
+        await asyncio.wait([asyncio.wrap_future(each) for each in these], timeout=seconds)
+
+
+def _name(place: Place) -> str:
+    """Of a call: the step it is made in, who is asked what, and which of the equal ones it is."""
+    scope, identity, body, number = place
+    return stable_hash([scope, identity.dump(), body, number])[:24]
 
 
 async def _at_hand(answer: Answer) -> Answer:

@@ -42,6 +42,7 @@ class Bounds:
         replicate: number of the repetition.
         base: begins the keys of its calls: where it stands in a workflow.
         fill: runs what fills a place.
+        let_in: the calls that an earlier run let in before it was stopped for too many; see `Tap`.
         answer: asked before the program's client sends; see `Tap`.
     """
 
@@ -51,6 +52,7 @@ class Bounds:
     replicate: int = 0
     base: str = ""
     fill: Fill | None = None
+    let_in: Sequence[str] | None = None
     answer: Callable[[Asked], Answer | None] | None = None
 
 
@@ -84,7 +86,8 @@ class OneRun:
         self.watching = Watching(self._parameters, bounds.example, bounds.base, self._session.store, loop, bounds.fill)
         self.tap = Tap(
             self._models, purpose=bounds.purpose, replicate=bounds.replicate, scope=self.watching.scope,
-            heard=self.watching.heard, began=self._began, ended=self._over, max_calls=bounds.max_calls, answer=bounds.answer,
+            heard=self.watching.heard, began=self._began, ended=self._over, max_calls=bounds.max_calls, let_in=bounds.let_in,
+            answer=bounds.answer,
         )  # fmt: skip
         watcher.set(self.watching)
         current.set(None)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, cast
 from flowbot.fields import Field, ModelError, StepError, UserError, stable_hash
 from flowbot.fields.bounds import bounded, raised
 from flowbot.fields.secrets import hide_known
+from flowbot.lm.client import Identity
 from flowbot.program.watching import Scalar
 from flowbot.runtime.jsonlike import to_outputs
 from flowbot.task.imports import is_installed
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from flowbot.lm.lm import LM
     from flowbot.lm.prices import Price
     from flowbot.lm.session import Session
-    from flowbot.lm.tap import Models
+    from flowbot.lm.tap import Models, Tap
     from flowbot.runtime.trace import Step, Trace
 
     from .recorded import Recorded
@@ -150,14 +151,22 @@ class ProgramRuns:
             RefusedError, BudgetExceeded, InfrastructureError, Paused: as `LM.ask`.
             UserError: for what a user has to mend, as a model whose price is not known.
         """
-        key = _key(program, inputs, parameters, bounds, "" if self._stand_in is None else self._stand_in.name)
-        if (row := await self._session.store.get(key)) is not None and "error" in row:
+        store, key = self._session.store, _key(program, inputs, parameters, bounds, self._stand_in)
+        row = await store.get(key) or {}
+        if "error" in row:
+            paid = ((each and Identity(*each), key) for each, key in row.get("calls", ()))
+            await self._tapped().again(paid, purpose=bounds.purpose)
             return Ran(None, str(row["error"]))
-        ran = await self._run(program, inputs, parameters, bounds)
+        bounds = replace(bounds, let_in=row.get("let_in"))
+        ran, tap = await self._run(program, inputs, parameters, bounds)
         if ran is None:
             text = f"program {program.name}: took longer than {program.timeout:g} s, waiting for models not counted"
-            row = await self._session.store.put(key, {"error": text, "seconds": program.timeout}, kind="tool")
+            calls = [[each and (each.provider, each.base_url, each.name), key] for each, key in tap.keys]
+            row = {"error": text, "seconds": program.timeout, "calls": calls}
+            row = await store.put(key, row, kind="tool", replace=bounds.let_in is not None)
             return Ran(None, str(row["error"]))
+        if isinstance(tap.stopped, ModelError) and bounds.let_in is None:
+            await store.put(key, {"let_in": tap.let_in, "seconds": 0.0}, kind="tool")
         return ran
 
     async def close(self) -> None:
@@ -167,8 +176,8 @@ class ProgramRuns:
 
     async def _run(
         self, program: UserProgram, inputs: Mapping[str, Any], parameters: ProgramParameters, bounds: Bounds
-    ) -> Ran | None:
-        """One run; None where it was cut at its time-out."""
+    ) -> tuple[Ran | None, Tap]:
+        """One run; None where it was cut at its time-out. Whatever ended it, calls under way are seen to their end first."""
         simulated = program.effects == "writes" and not self._allow_writes
         function = program.simulate if simulated and program.simulate is not None else program.call
         _require_fitting(program.name, function, inputs)
@@ -178,6 +187,7 @@ class ProgramRuns:
             run = OneRun(self._tapped(), parameters, bounds, self._session)
             try:
                 ended = await run.within(call, apart=apart, seconds=program.timeout)
+                await run.tap.settle()
             finally:
                 run.close()
         cause = run.stopped
@@ -187,18 +197,19 @@ class ProgramRuns:
         if cause is not None and not isinstance(cause, ModelError | StepError):
             raise cause
         if ended is None and cause is None:
-            return None
+            return None, run.tap
         await run.kept()
         result, error = ended or (None, None)
         said = "" if error is None else f"{place_of(error)}{raised(error)}"
         if cause is not None:
             said = str(cause)
         watching = run.watching
-        return Ran(
+        ran = Ran(
             None if said else result, bounded(hide_known(f"program {program.name}: {said}")) if said else "",
             watching.recorder.events(), dict(watching.texts), dict(watching.values), tuple(watching.read_outside),
             dict(watching.filled), run.tap.calls,
         )  # fmt: skip
+        return ran, run.tap
 
     def _tapped(self) -> Models:
         if self._models is None:
@@ -210,11 +221,12 @@ class ProgramRuns:
 
 
 def _key(
-    program: UserProgram, inputs: Mapping[str, Any], parameters: ProgramParameters, bounds: Bounds, model: str
+    program: UserProgram, inputs: Mapping[str, Any], parameters: ProgramParameters, bounds: Bounds, model: LM | None
 ) -> str:
-    """Under which a time-out is stored: it must come again in a replay, however fast that is, and not where another model answers."""
+    """Under which a time-out is stored, or what was let in of too many calls: it must come again in a replay, however fast that is, and
+    not where another model answers."""
     told = parameters.model_dump(mode="json", exclude_defaults=True)
-    where = [bounds.base, bounds.replicate, bounds.example, bounds.max_calls, program.timeout, model]
+    where = [bounds.base, bounds.replicate, bounds.example, bounds.max_calls, program.timeout, model.name if model else ""]
     return stable_hash({"program": program.identity, "inputs": dict(inputs), "parameters": told, "where": where})
 
 
