@@ -105,6 +105,8 @@ class Request:
         extra: other members of the request's body, as they are sent; what an endpoint does not know of them is left out.
         body: what stands for the whole in a key, where a program's own request is sent as it is; the other members then only
             tell of it.
+        named: tokens at most that a program's request takes besides what stands in it, as for images and files.
+        tier: the service tier that a program's request asks for.
     """
 
     messages: tuple[Message, ...]
@@ -117,6 +119,8 @@ class Request:
     own_words: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
     body: str = ""
+    named: int = 0
+    tier: str = ""
 
     @property
     def may_call(self) -> bool:
@@ -286,7 +290,7 @@ class Client(Protocol):
 def request_bytes(request: Request) -> int:
     """Of a request without its tools, with room for what an endpoint puts around messages and calls."""
     if request.body:
-        return 64 + len(request.body.encode())
+        return 64 + len(request.body.encode()) + request.named
     read = 64
     for message in request.messages:
         read += 16 + len(message.content.encode(errors="replace"))

@@ -297,4 +297,7 @@ class LM:
             shown = len(json.dumps(functions(request.tools)))
             read = max(read + PREAMBLE + shown, request_bytes(as_json(request)))
         worst = Usage(calls=1, input_tokens=read, output_tokens=request.max_tokens)
-        return altered(worst, usd=self._account.cost(worst)) if self.session.budget.limits("usd") else worst
+        if not self.session.budget.limits("usd"):
+            return worst
+        usd = [self._account.cost(worst, tier) for tier in {"", request.tier}]
+        return altered(worst, usd=None if None in usd else max(filter(None, usd), default=0.0))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from typing import Any
 
+import httpx
 import openai
 import pytest
 from lm_helpers import until
@@ -20,10 +22,12 @@ from flowbot.program.stopping import Stop
 from flowbot.store import Store
 
 
-async def ask(there: Endpoint, text: str = "Who?", *, retries: int = 2, **more: Any) -> str:
+async def ask(
+    there: Endpoint, text: str = "Who?", *, retries: int = 2, model: str = "gpt-x", **more: Any
+) -> str:
     async with openai.AsyncOpenAI(base_url=there.url, api_key=KEY, max_retries=retries) as client:
         messages: list[Any] = [{"role": "user", "content": text}]
-        done = await client.chat.completions.create(model="gpt-x", messages=messages, **more)
+        done = await client.chat.completions.create(model=model, messages=messages, **more)
     return done.choices[0].message.content or ""
 
 
@@ -62,6 +66,27 @@ async def test_a_request_reserves_what_it_may_take(limit: Any, fits: bool) -> No
                 assert isinstance(stop.value.cause, BudgetExceeded)
     assert len(there.bodies) == fits
     assert run.session.budget.used["usd"] <= 0.01
+
+
+async def test_a_tier_of_unknown_price_is_refused_under_a_ceiling_and_one_that_is_known_is_charged() -> None:
+    """As it was asked for, where the answer does not say."""
+    async with serving() as there, running(budget=Budget(usd=1.0)) as run:
+        with run.tapped():
+            await ask(there, model="gpt-5", max_completion_tokens=10, service_tier="flex")
+        with run.tapped(), pytest.raises(Stop) as stop:
+            await ask(there, "Now?", model="gpt-5", max_completion_tokens=10, service_tier="priority")
+        assert isinstance(stop.value.cause, UserError)
+    assert run.session.budget.used["usd"] == pytest.approx((12 + 2 * 3) / 1e6 / 2)
+
+
+async def test_a_client_that_packs_its_requests_is_seen() -> None:
+    body = gzip.compress(json.dumps({"model": "gpt-x", "messages": [], "temperature": 0}).encode())
+    async with serving() as there, running() as run:
+        with run.tapped():
+            async with httpx.AsyncClient(base_url=there.url, headers={"content-encoding": "gzip"}) as client:
+                for _ in range(2):
+                    assert (await client.post("chat/completions", content=body)).status_code == 200
+    assert len(there.bodies) == len(run.heard) - 1 == 1
 
 
 async def test_a_reply_without_limit_reserves_what_the_user_says() -> None:

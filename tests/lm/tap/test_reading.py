@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import zlib
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ from tap_help import chat, chat_events, events, message, message_events, respons
 
 from flowbot.fields import InfrastructureError, UserError
 from flowbot.fields.secrets import declare
-from flowbot.lm.client import Reply, ToolUse
+from flowbot.lm.client import Reply, ToolUse, request_bytes
 from flowbot.lm.rows import read_row
 from flowbot.lm.tap.asked import Answer, Asked, read_asked
 from flowbot.lm.tap.replies import read_reply
@@ -154,3 +156,39 @@ def test_half_a_surrogate_pair_is_a_question_mark() -> None:
     found = asked(messages=[{"role": "user", "content": f"a {half} b {whole}"}])
     assert found.messages[0].content == f"a ? b {whole}"
     assert found.body.encode()
+
+
+@pytest.mark.parametrize("packing", [{"gzip": gzip.compress}, {"deflate": zlib.compress}])
+def test_a_packed_body_and_a_trailing_slash_are_read(packing: dict[str, Any]) -> None:
+    (name, pack), plain = *packing.items(), asked()
+    body = json.dumps(plain.data).encode()
+    found = read_asked(
+        f"{OPENAI}/chat/completions/", {"content-encoding": name}, pack(body), max_reply=lambda who: 1000
+    )
+    assert found is not None
+    assert (found.body, found.identity) == (plain.body, plain.identity)
+
+
+@pytest.mark.parametrize(("name", "body"), [("br", b"{}"), ("gzip", b"{}"), ("gzip", gzip.compress(b" " * 9_000_000))])
+def test_a_body_that_cannot_be_unpacked_is_not_sent(name: str, body: bytes) -> None:
+    with pytest.raises(UserError, match="packed as"):
+        read_asked(f"{OPENAI}/chat/completions", {"content-encoding": name}, body, max_reply=lambda who: 1)
+
+
+IMAGE = {"type": "image_url", "image_url": {"url": "https://a/b.png"}}
+FILE = {"type": "input_file", "file_id": "f"}
+
+
+@pytest.mark.parametrize(
+    ("more", "tokens"),
+    [
+        ({"messages": [{"role": "user", "content": 'a "type": "image"'}]}, 0),
+        ({"messages": [{"role": "user", "content": [IMAGE, IMAGE]}]}, 12_000),
+        ({"messages": [{"role": "user", "content": [IMAGE]}], "model": "gpt-4o-mini-2024"}, 50_000),
+        ({"messages": [{"role": "user", "content": [IMAGE, FILE]}]}, 128_000),
+        ({"previous_response_id": "resp_1"}, 128_000),
+    ],
+)
+def test_what_is_no_text_of_a_request_is_reserved_for(more: dict[str, Any], tokens: int) -> None:
+    found = asked(**more)
+    assert request_bytes(found) == 64 + len(found.body.encode()) + tokens

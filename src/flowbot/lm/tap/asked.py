@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import zlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, cast
@@ -14,6 +16,7 @@ from flowbot.fields.yaml_core import MAX_DEPTH, deeper
 from flowbot.lm.client import Identity, Message, Request, Role, ToolUse
 from flowbot.lm.counted import as_count, as_object
 from flowbot.lm.providers import providers
+from flowbot.lm.tiers import USUAL
 
 Dialect: TypeAlias = Literal["chat/completions", "completions", "responses", "embeddings", "messages"]
 DIALECTS: tuple[Dialect, ...] = ("chat/completions", "completions", "responses", "embeddings", "messages")
@@ -29,6 +32,13 @@ MOST_REPLY = 128_000
 """Tokens that a model's reply has at most, where neither the request nor the price list sets a bound."""
 MOST_BODY = 8_000_000
 """Bytes of a request's body."""
+_IMAGE, _IMAGE_OF = 6_000, {"gpt-4o-mini": 50_000}
+"""Tokens of an image at most, whatever its bytes; more of models that count it so."""
+_IMAGES = re.compile(rb'"type"\s*:\s*"(?:image_url|input_image|image)"')
+_FILES = re.compile(
+    rb'"type"\s*:\s*"(?:file|input_file|document|input_audio|container_upload)"|"(?:previous_response_id|conversation)"\s*:\s*["{]'
+)
+"""What is no text of the request, and of any length."""
 _LIMITS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 _ROLES: dict[str, Role] = {
     **{"system": "system", "developer": "system", "assistant": "assistant", "function_call": "assistant"},
@@ -89,11 +99,16 @@ class Asked(Request):
 
 def dialect_of(path: str) -> Dialect | None:
     """What the body that is posted to a path means; None where it is no request to a model."""
-    return next((each for each in DIALECTS if path.endswith(f"/{each}")), None)
+    return next((each for each in DIALECTS if path.rstrip("/").endswith(f"/{each}")), None)
 
 
 def read_asked(
-    url: str, headers: Mapping[str, str], body: bytes, *, max_reply: Callable[[Identity], int]
+    url: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    *,
+    max_reply: Callable[[Identity], int],
+    context: Callable[[Identity], int] = lambda who: MOST_REPLY,
 ) -> Asked | None:
     """A request to a model; None where it is none, and goes its way.
 
@@ -102,12 +117,17 @@ def read_asked(
         headers: by name in small letters.
         body: as it is sent.
         max_reply: tokens of a reply that names no limit, by who is asked.
+        context: tokens that a request takes at most, by who is asked.
 
     Raises:
-        UserError: if it is one, but longer than any that is counted: it must not go its way unpaid for.
+        UserError: if it is one, but longer than any that is counted, or packed in a way that is not read: it must not go its way
+            unpaid for.
     """
     path, mark, query = url.partition("?")
+    path = path.rstrip("/")
     dialect = dialect_of(path)
+    if dialect is not None and (packed := headers.get("content-encoding", "identity").casefold()) != "identity":
+        body = _unpacked(body, packed)
     data = None if dialect is None else _json(body)
     if dialect is None or data is None:
         return None
@@ -123,6 +143,10 @@ def read_asked(
     limit = max((limit for name in _LIMITS if (limit := as_count(data.get(name)))), default=0) or max_reply(identity)
     choices = max(as_count(data.get(name)) or 1 for name in ("n", "best_of")) * _prompts(data)
     temperature, seed = data.get("temperature"), data.get("seed")
+    named = context(identity) if _FILES.search(body) else 0
+    if not named and (images := len(_IMAGES.findall(body))):
+        named = images * next((most for name, most in _IMAGE_OF.items() if name in identity.name), _IMAGE)
+    tier = data.get("service_tier")
     return Asked(
         messages=tuple(messages_of(data)) or (Message("user", ""),),
         max_tokens=0 if dialect == "embeddings" else limit * choices,
@@ -130,6 +154,8 @@ def read_asked(
         seed=seed if isinstance(seed, int) else None,
         # Within a member the order stays as it is: that of a schema's properties changes what a model writes.
         body=json.dumps([dialect, told, kept], separators=(",", ":"), ensure_ascii=False),
+        named=named,
+        tier=tier if isinstance(tier, str) and tier not in USUAL else "",
         dialect=dialect,
         identity=identity,
         data=data,
@@ -183,6 +209,24 @@ def calls_of(message: Mapping[str, Any]) -> list[ToolUse]:
         if isinstance(name, str):
             found.append(ToolUse(name, given if isinstance(given, str) else json.dumps(given, ensure_ascii=False)))
     return found
+
+
+def _unpacked(body: bytes, packed: str) -> bytes:
+    """A body that a client has packed.
+
+    Raises:
+        UserError: if it is in another way, or is not.
+    """
+    try:
+        if packed not in ("gzip", "x-gzip", "deflate"):
+            raise zlib.error
+        plain = zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(body, MOST_BODY + 1)
+        if len(plain) <= MOST_BODY:
+            return plain
+        packed = f"{packed}, of more than {MOST_BODY:,} bytes"
+        raise zlib.error
+    except zlib.error:
+        raise UserError("program", f"a request to a model packed as {packed[:60]!r}", "plain or gzip") from None
 
 
 def _prompts(data: Mapping[str, Any]) -> int:

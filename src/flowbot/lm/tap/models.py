@@ -53,7 +53,7 @@ class Models:
 
     def max_reply(self, identity: Identity) -> int:
         """Tokens that a reply may have whose request names no limit."""
-        return self._max_reply or most_reply(identity.provider, identity.name)
+        return self._max_reply or min(context_of(identity), MOST_REPLY)
 
     def of(self, identity: Identity) -> LM:
         """The model of that identity.
@@ -97,18 +97,18 @@ class Models:
 
 
 @lru_cache(maxsize=256)
-def most_reply(provider: str, model: str) -> int:
-    """Tokens of the longest reply that a model can write: its context, as far as the price list knows that."""
+def context_of(identity: Identity) -> int:
+    """Tokens that a model can read and write, as far as the price list knows that."""
     import genai_prices
 
-    row = providers().get(provider)
+    row = providers().get(identity.provider)
     try:
         usage = genai_prices.Usage(input_tokens=1, output_tokens=1)
-        found = genai_prices.calc_price(usage, model_ref=model, provider_id=row.priced_as if row else None)
+        found = genai_prices.calc_price(usage, model_ref=identity.name, provider_id=row.priced_as if row else None)
         window = found.model.context_window
     except (LookupError, ValueError):
         window = None
-    return min(window or MOST_REPLY, MOST_REPLY)
+    return window or MOST_REPLY
 
 
 class _Sent:

@@ -30,8 +30,11 @@ Read: TypeAlias = Callable[[str, Mapping[str, str], bytes], Asked | None]
 """As `read_asked`; what may not go on leaves it as `Stop`."""
 Ask: TypeAlias = Callable[[Asked, Callable[[], Coroutine[Any, Any, Answer]]], Coroutine[Any, Any, Reply]]
 """Has a request answered; it is sent, if at all, by what is handed over."""
-_OWN = ("host", "content-length", "connection", "accept-encoding", "transfer-encoding", "keep-alive", "te", "upgrade")
-"""Headers that are of one connection."""
+_OWN = (
+    *("host", "content-length", "content-encoding", "connection", "accept-encoding"),
+    *("transfer-encoding", "keep-alive", "te", "upgrade"),
+)
+"""Headers that are of one connection; what was packed comes unpacked."""
 _LONGEST = 600.0
 """Seconds of one request."""
 

@@ -104,6 +104,7 @@ def _reply(asked: Asked, found: Mapping[str, Any], raw: Raw, seconds: float) -> 
     counted = {"usage": _chat_usage(asked, as_object(found.get("usage")))}
     usage, estimated = count_usage(counted, asked, in_all)
     model = found.get("model")
+    served = found.get("service_tier") or as_object(found.get("usage")).get("service_tier") or asked.tier
     return Reply(
         text=text,
         finish=_finish(found, choices),
@@ -113,7 +114,7 @@ def _reply(asked: Asked, found: Mapping[str, Any], raw: Raw, seconds: float) -> 
         estimated=estimated,
         calls=calls,
         thought=min(count_thought(counted), usage.output_tokens),
-        tier=Tier(asked.identity.provider, asked.identity.name).served_in(found.get("service_tier")),
+        tier=Tier(asked.identity.provider, asked.identity.name).served_in(served),
         raw=raw,
     )
 

@@ -22,7 +22,7 @@ from flowbot.program.stopping import Stop
 from .asked import Answer, Asked, Send, read_asked
 from .errand import Errand, sent_on
 from .exchange import Call, Exchange
-from .models import Models
+from .models import Models, context_of
 from .proxy import Passage
 
 Place: TypeAlias = tuple[str, Identity, str, int]
@@ -168,7 +168,7 @@ class Tap:
             Stop: for a request to a model that may not be sent.
         """
         with self._stopping:
-            return read_asked(url, headers, body, max_reply=self.models.max_reply)
+            return read_asked(url, headers, body, max_reply=self.models.max_reply, context=context_of)
 
     def call(self, asked: Asked, send: Callable[[], Answer]) -> Reply:
         """The reply to a request of a thread; it is sent, if at all, in that thread.
