@@ -73,6 +73,7 @@ if TYPE_CHECKING:
     from .program.params import Param as Param
     from .program.params import Value as Value
     from .program.slots import slot as slot
+    from .program.slots import slot_sync as slot_sync
     from .program.steps import step as step
     from .report.diffs import diff as diff
     from .report.report import write_report as write_report
@@ -117,7 +118,7 @@ _HOME = {
     **dict.fromkeys(("evaluate", "evaluate_async"), "optimizer.evaluate"),
     **dict.fromkeys(("optimize", "optimize_async"), "optimizer.run"),
     **dict.fromkeys(("Param", "Value"), "program.params"),
-    "slot": "program.slots",
+    **dict.fromkeys(("slot", "slot_sync"), "program.slots"),
     "step": "program.steps",
     "ProgressBar": "notebook.progress_bar",
     "ProgressEvent": "optimizer.progress",

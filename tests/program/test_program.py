@@ -65,6 +65,9 @@ class Watching:
     async def slot(self, name: str, values: Mapping[str, object]) -> Any:
         return f"{name} filled"
 
+    def slot_sync(self, name: str, values: Mapping[str, object]) -> Any:
+        return f"{name} filled now"
+
     @contextmanager
     def __call__(self) -> Generator[Watching]:
         token = watcher.set(self)
@@ -281,3 +284,20 @@ def test_what_a_program_reads_is_found_by_its_code() -> None:
     other = fb.Param("plan", "another")
     with pytest.raises(ValueError, match=r"two of the name 'plan': .*test_program.py:\d+ and .*test_program.py:\d+"):
         tunable(lambda: (Pipeline(), other))
+
+
+async def filling(values: Mapping[str, object]) -> Any:
+    return [*cast("list[str]", values["docs"]), "filled"]
+
+
+async def test_a_place_in_plain_code_is_filled_also_where_a_loop_runs() -> None:
+    assert fb.slot_sync("after", docs=["a"]) == ["a"]
+    with Watching()():
+        assert fb.slot_sync("after", docs=["a"]) == "after filled now"
+    apply(Applied(slots={"after": filling}))
+    try:
+        assert fb.slot_sync("after", docs=["a"]) == ["a", "filled"] == await fb.slot("after", docs=["a"])
+    finally:
+        apply(None)
+    with pytest.raises(TypeError, match="no value"):
+        fb.slot_sync("after")

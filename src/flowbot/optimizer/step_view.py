@@ -218,7 +218,7 @@ class InnerView(StepView):
     @property
     def about(self) -> str:
         """The function's source, or its signature and documentation."""
-        return described(self.path.rpartition("/")[2])
+        return described(self.step.function)
 
 
 def steps_of(workflow: Workflow) -> Iterator[StepView]:

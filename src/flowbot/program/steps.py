@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapp
 from contextlib import nullcontext, suppress
 from contextvars import Token
 from functools import partial, wraps
+from pathlib import Path
 from typing import Any, TypeVar, cast, overload
 from weakref import WeakValueDictionary
 
@@ -69,9 +70,9 @@ def step(
         raise TypeError(f"fb.step: {function!r:.60}; expected a function")
     if kind not in KINDS:
         raise ValueError(f"fb.step: kind={kind!r:.60}; expected {' or '.join(KINDS)}")
-    code = function.__code__
+    code, name = function.__code__, name or function.__name__
     info = StepInfo(
-        name or function.__name__, kind, pure, (reads,) if isinstance(reads, str) else tuple(reads),
+        name, f"{_module(function)}.{function.__qualname__.rpartition('.')[0]}.{name}".replace("..", "."), kind, pure, (reads,) if isinstance(reads, str) else tuple(reads),
         f"{code.co_filename}:{code.co_firstlineno}", inspect.getdoc(function) or "", function,
     )  # fmt: skip
     if inspect.isasyncgenfunction(function):
@@ -82,21 +83,27 @@ def step(
         seen = _async(function, info)
     else:
         seen = _sync(function, info)
-    _KNOWN[info.name] = made = wraps(function)(seen)
+    _KNOWN[info.id] = made = wraps(function)(seen)
     return made
 
 
-def described(name: str) -> str:
-    """What a step of that name is, for somebody who judges what it did: its source where that is at most `LONGEST` lines, else its signature
+def _module(function: Callable[..., Any]) -> str:
+    """The name of a function's module; of a file that is run, or imported by its path, the file's."""
+    name, plain = function.__module__, Path(function.__code__.co_filename).stem
+    return plain if name == "__main__" or name.startswith("flowbot_task_") else name
+
+
+def described(id: str) -> str:
+    """What the step of that `StepInfo.id` is, for somebody who judges what it did: its source where that is at most `LONGEST` lines, else its signature
     and documentation; "" where none is known."""
-    function = _KNOWN.get(name)
+    function = _KNOWN.get(id)
     if function is None:
         return ""
     with suppress(OSError, TypeError):
         lines = inspect.getsource(inspect.unwrap(function)).rstrip().splitlines()
         if len(lines) <= LONGEST:
             return inspect.cleandoc("\n" + "\n".join(lines))
-    return "\n".join(filter(None, [f"def {name}{inspect.signature(function)}", inspect.getdoc(function)]))
+    return "\n".join(filter(None, [f"def {id.rpartition('.')[2]}{inspect.signature(function)}", inspect.getdoc(function)]))
 
 
 def _enter(info: StepInfo, signature: inspect.Signature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:

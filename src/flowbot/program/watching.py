@@ -29,6 +29,7 @@ class StepInfo:
 
     Args:
         name: the function's own name, or the one that it was given.
+        id: the function, whatever others have that name: `MODULE.CLASS.NAME`, the same in every process.
         kind: `step`, or `tool` for a function that asks no model.
         pure: its result depends on its arguments alone, and is stored.
         reads: names of the steps that it reads; empty: they are found from what it is handed.
@@ -38,6 +39,7 @@ class StepInfo:
     """
 
     name: str
+    id: str = ""
     kind: str = "step"
     pure: bool = False
     reads: tuple[str, ...] = ()
@@ -98,6 +100,10 @@ class Watcher(Protocol):
 
     async def slot(self, name: str, values: Mapping[str, object]) -> Any:
         """What a place gives back: the first of `values`, or what fills the place makes of them."""
+        ...
+
+    def slot_sync(self, name: str, values: Mapping[str, object]) -> Any:
+        """The same, waited for in a thread."""
         ...
 
 

@@ -88,6 +88,7 @@ class Step:
         calls: the tool calls that the model asked for, in order.
         edges: of a step inside a program how each of `reads` was found.
         texts: of a step inside a program the slots whose texts it used, as `app:plan`; the request of a model call holds them.
+        function: of a step inside a program the user's function, as `app.Agent.plan`.
     """
 
     address: str
@@ -104,6 +105,7 @@ class Step:
     calls: tuple[ToolCall, ...] = ()
     texts: tuple[str, ...] = ()
     edges: tuple[StepEdge, ...] = ()
+    function: str = ""
 
     @property
     def slots(self) -> tuple[str, ...]:
@@ -126,7 +128,7 @@ class Step:
             "texts": list(self.texts),
             "edges": [[each.source, each.part, each.how] for each in self.edges],
         }
-        return {name: fact for name, fact in facts.items() if fact or name not in ("texts", "edges")}
+        return {name: fact for name, fact in facts.items() if fact or name not in ("texts", "edges", "function")}
 
     @staticmethod
     def load(data: Mapping[str, Any]) -> Step:

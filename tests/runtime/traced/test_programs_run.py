@@ -28,6 +28,7 @@ from flowbot.lm.lm import LM
 from flowbot.lm.session import Session
 from flowbot.lm.tap import tapping
 from flowbot.lm.tap.asked import Answer
+from flowbot.optimizer.step_view import call_view
 from flowbot.runtime.engine import Engine
 from flowbot.runtime.trace import Trace
 from flowbot.runtime.traced import one_run
@@ -118,6 +119,19 @@ async def slotted(question: str) -> str:
     docs = search(question, 3)
     docs = await fb.slot("after_search", docs=docs, question=question)
     return await say(docs, question)
+
+
+def slotted_in_a_thread(question: str) -> str:
+    docs = fb.slot_sync("after_search", docs=search(question, 3), question=question)
+    return ask_now(str(SAY), f"{question}\n{' '.join(docs)}")
+
+
+async def slotted_by_a_helper(question: str) -> str:
+    return slotted_in_a_thread(question)
+
+
+def slotted_on_a_loop_of_its_own(question: str) -> str:
+    return asyncio.run(slotted(question))
 
 
 def answering(asked: dict[str, Any], number: int) -> web.Response:
@@ -558,12 +572,16 @@ FILLING = {
 }
 
 
-async def test_a_place_is_filled_by_a_workflow_and_its_steps_are_there() -> None:
-    async with engine(slotted) as (made, _):
-        plain = await run(made, flow("slotted"))
-        filled = await run(made, flow("slotted", parameters={"slots": {"after_search": FILLING}}))
+@pytest.mark.parametrize(
+    "program", [slotted, slotted_in_a_thread, slotted_by_a_helper, slotted_on_a_loop_of_its_own]
+)
+async def test_a_place_is_filled_by_a_workflow_and_its_steps_are_there(program: Callable[..., Any]) -> None:
+    name = program.__name__
+    async with engine(program) as (made, _):
+        plain = await run(made, flow(name))
+        filled = await run(made, flow(name, parameters={"slots": {"after_search": FILLING}}))
         turned = {**FILLING, "inputs": {"docs": "int"}}
-        broken = await run(made, flow("slotted", parameters={"slots": {"after_search": turned}}))
+        broken = await run(made, flow(name, parameters={"slots": {"after_search": turned}}))
     assert plain.outputs == {"answer": "Answer: pens ink\npens ink 0 pens ink 1 pens ink 2"}
     place = plain.step("app/after_search[1]")
     assert place is not None
@@ -573,12 +591,42 @@ async def test_a_place_is_filled_by_a_workflow_and_its_steps_are_there() -> None
     assert "slot after_search: inputs" in broken.error
 
 
-def writes(question: str) -> str:
-    raise AssertionError("it must not run")
+class Shop:
+    @fb.step
+    async def look(self, question: str) -> str:
+        """In the shop."""
+        return await ask("Shop.", question, temperature=1)
 
 
-def pretends(question: str) -> str:
-    return "pretended"
+class Depot:
+    @fb.step
+    async def look(self, question: str) -> str:
+        """In the depot."""
+        return await ask("Shop.", question, temperature=1)
+
+
+async def two_of_a_name(question: str) -> str:
+    return " ".join(await asyncio.gather(*(each.look(question) for each in ORDER)))
+
+
+ORDER: list[Any] = [Shop(), Depot()]
+
+
+async def test_steps_of_one_name_in_two_classes_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the same is asked in both: whichever comes first, each has the reply that it had."""
+    async with engine(two_of_a_name) as (made, endpoint):
+        endpoint.answer = lambda asked, number: web.json_response(tap_help.chat(f"words {number}"))
+        first = await run(made, flow("two_of_a_name"))
+        monkeypatch.setitem(globals(), "ORDER", [*reversed(ORDER)])
+        second = await run(made, flow("two_of_a_name"))
+    gave = {each.function.rpartition(".")[0]: each.outputs for each in first.steps if each.node == "app/look"}
+    assert len(gave) == 2
+    assert [each.outputs for each in second.steps if each.node == "app/look"] == [*gave.values()]
+    described = {each.function: call_view(flow("two_of_a_name"), each).about for each in second.steps if each.function}
+    assert {name.split(".")[-2]: "In the depot" in about for name, about in described.items()} == {
+        "Shop": False,
+        "Depot": True,
+    }
 
 
 async def test_a_program_that_writes_needs_a_stand_in() -> None:

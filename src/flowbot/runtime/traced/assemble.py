@@ -81,7 +81,13 @@ def _step(event: Recorded, address: str, asked: Found | None, texts: Sequence[st
     gave = None if event.gave is None else {"result": _plain(event.gave.value)}
     inputs = {name: _plain(each.value) for name, each in event.given.items()}
     return Step(
-        address, event.kind, inputs, gave, hide_known(event.error), texts=tuple(f"{path}:{name}" for name in texts)
+        address,
+        event.kind,
+        inputs,
+        gave,
+        hide_known(event.error),
+        texts=tuple(f"{path}:{name}" for name in texts),
+        function=event.function,
     )
 
 

@@ -38,6 +38,7 @@ class Recorded:
         values: names of the values that were read in it.
         declared: names of the steps that it says it reads.
         exchange: of a model's call, as the tap saw it.
+        function: of a step: no other function has it, whatever its name.
     """
 
     id: str
@@ -55,6 +56,7 @@ class Recorded:
     values: tuple[str, ...] = ()
     declared: tuple[str, ...] = ()
     exchange: Any = None
+    function: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ class Open:
         name: of the step.
         arguments: what it is handed; looked at once, since it may be changed later.
         declared: names of the steps that it says it reads.
+        function: of a step, as `StepInfo.id` names it.
     """
 
     def __init__(
@@ -33,8 +34,9 @@ class Open:
         name: str,
         arguments: Mapping[str, object],
         declared: Sequence[str],
+        function: str,
     ) -> None:
-        self.id, self.parent, self.name, self.declared = id, parent, name, tuple(declared)
+        self.id, self.parent, self.name, self.declared, self.function = id, parent, name, tuple(declared), function
         self.kind: Kind = kind
         self.given = {each: seen(value) for each, value in arguments.items()}
         self.strand = strands.current()
@@ -80,6 +82,7 @@ class Recorder:
         *,
         parent: str | None,
         declared: Sequence[str] = (),
+        function: str = "",
     ) -> Open:
         """A call begins, in the strand in which this is called.
 
@@ -89,8 +92,9 @@ class Recorder:
             arguments: by name; of a model's call none, since `heard` tells.
             parent: id of the step around it; None where there is none.
             declared: names of the steps that it says it reads.
+            function: of a step, as `StepInfo.id` names it.
         """
-        opened = Open(str(next(self._numbers)), parent, cast("Kind", kind), name, arguments, declared)
+        opened = Open(str(next(self._numbers)), parent, cast("Kind", kind), name, arguments, declared, function)
         self._opened.append(opened)
         return opened
 
@@ -119,7 +123,7 @@ class Recorder:
             Recorded(
                 each.id, each.parent, each.kind, each.name, each.given, each.gave, each.started, each.ended or strands.tick(),
                 each.strand, each.error or ("" if each.ended else "it did not end"), each.sites, tuple(each.texts),
-                tuple(each.values), each.declared, each.exchange,
+                tuple(each.values), each.declared, each.exchange, each.function,
             )
             for each in self._opened
         )  # fmt: skip

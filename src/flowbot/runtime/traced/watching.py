@@ -7,7 +7,7 @@ import json
 import threading
 from asyncio import AbstractEventLoop
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
@@ -145,20 +145,45 @@ class Watching:
 
     def enter(self, step: StepInfo, arguments: Mapping[str, object]) -> StepCall:
         """A step is called."""
-        opened = self._begin(step.kind, step.name, arguments, step.reads)
+        opened = self._begin(step.kind, step.name, arguments, step.reads, step.id)
         return StepCall(self, opened, self._key(opened), self._kept_as(step, arguments) if step.pure else "")
 
     async def slot(self, name: str, values: Mapping[str, object]) -> Any:
-        """What fills a place runs on the run's own loop, unwatched."""
-        first = next(iter(values))
-        opened = self._begin("slot", name, values, ())
-        if self.fill is None or name not in self.parameters.slots:
-            opened.done(values[first])
-            return values[first]
+        """As of `Watcher`."""
+        work = self._placed(name, values)
+        if work is None:
+            return next(iter(values.values()))
+        if asyncio.get_running_loop() is self.loop:
+            return await work
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self.loop))
+
+    def slot_sync(self, name: str, values: Mapping[str, object]) -> Any:
+        """As of `Watcher`.
+
+        Raises:
+            Stop: if something fills the place, and this is the loop's own thread.
+        """
+        work = self._placed(name, values)
+        if work is None:
+            return next(iter(values.values()))
+        if threading.get_ident() == self.thread:
+            from flowbot.lm.tap import BlockingCallError
+
+            work.close()
+            self.stopped = self.stopped or BlockingCallError()
+            raise Stop(self.stopped)
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result()
+
+    def _placed(self, name: str, values: Mapping[str, object]) -> Coroutine[Any, Any, Any] | None:
+        """What fills a place, to be run on the run's own loop, unwatched; None where nothing does."""
+        opened, first = self._begin("slot", name, values, ()), next(iter(values))
+        if self.fill is not None and name in self.parameters.slots:
+            return self._filled(self.fill(name, values), name, first, opened)
+        opened.done(values[first])
+        return None
+
+    async def _filled(self, work: Awaitable[Trace | None], name: str, first: str, opened: Open) -> Any:
         try:
-            work = self.fill(name, values)
-            if asyncio.get_running_loop() is not self.loop:
-                work = asyncio.wrap_future(asyncio.run_coroutine_threadsafe(_awaited(work), self.loop))
             trace = await work
             if trace is None or trace.outputs is None or first not in trace.outputs:
                 said = trace.error if trace is not None and trace.error else f"nothing gives {first}"
@@ -192,15 +217,19 @@ class Watching:
         inside = current.get()
         return inside if isinstance(inside, StepCall) and inside.watching is self else None
 
-    def _begin(self, kind: str, name: str, arguments: Mapping[str, object], declared: tuple[str, ...]) -> Open:
+    def _begin(
+        self, kind: str, name: str, arguments: Mapping[str, object], declared: tuple[str, ...], function: str = ""
+    ) -> Open:
         inside = self._inside()
         parent = None if inside is None else inside.open.id
         with self._lock:
-            return self.recorder.begin(kind, name, arguments, parent=parent, declared=declared)
+            return self.recorder.begin(
+                kind, name, arguments, parent=parent, declared=declared, function=function
+            )
 
     def _key(self, opened: Open) -> str:
         handed = json.dumps({name: each.value for name, each in opened.given.items()}, sort_keys=True, default=str)
-        place = f"{self.scope()}/{opened.name}({stable_hash(handed)[:16]})"
+        place = f"{self.scope()}/{opened.name}({stable_hash([opened.function, handed])[:16]})"
         with self._lock:
             self._equal[place] += 1
             return f"{place}[{self._equal[place]}]"
@@ -227,7 +256,3 @@ class Watching:
             return
         row = {"outputs": {"result": plain}, "seconds": 0.0}
         self.keeping.append(asyncio.run_coroutine_threadsafe(self.store.put(key, row, kind="tool"), self.loop))
-
-
-async def _awaited(work: Awaitable[Any]) -> Any:
-    return await work
