@@ -117,6 +117,7 @@ _HOME = {
     "StopSignal": "lm.stop",
     **dict.fromkeys(("evaluate", "evaluate_async"), "optimizer.evaluate"),
     **dict.fromkeys(("optimize", "optimize_async"), "optimizer.run"),
+    "model_hosts": "lm.providers",
     **dict.fromkeys(("Param", "Value"), "program.params"),
     **dict.fromkeys(("slot", "slot_sync"), "program.slots"),
     "step": "program.steps",

@@ -6,12 +6,13 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeAlias, cast
-from urllib.parse import urlunsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from flowbot.fields import UserError, is_name
 from flowbot.fields.files import read_text
@@ -109,6 +110,17 @@ def providers() -> Mapping[str, Provider]:
         row["keys"] = tuple(row["keys"])
         row["capabilities"] = Capabilities(**row.get("capabilities", {}))
     return MappingProxyType({name: Provider(**row) for name, row in rows.items()})
+
+
+def model_hosts() -> set[tuple[str, str]]:
+    """Hosts and ports of models: of the table, and of base URLs that the environment names."""
+    rows, found = [*providers().values()], set[tuple[str, str]]()
+    variables = ("OPENAI_API_BASE", "ANTHROPIC_BASE_URL", *(row.base_variable for row in rows))
+    for url in (*(row.base_url for row in rows), *(os.environ.get(each) for each in variables)):
+        with suppress(ValueError):  # a base URL that is none
+            parts = urlsplit(url or "")
+            found.add((parts.hostname or "", str(parts.port or {"http": 80}.get(parts.scheme, 443))))
+    return found
 
 
 def split_model(model: str) -> tuple[str, str]:

@@ -18,6 +18,7 @@ from flowbot.fields.bounds import raised
 from flowbot.fields.files import read_bytes, sha256
 from flowbot.fields.words import kind_of
 
+from .at_import import no_models
 from .frameworks import framework_of
 from .imports import MOST_SOURCE, is_installed, own_imports
 from .source_code import is_current
@@ -162,7 +163,7 @@ def _import(file: Path, where: str) -> ModuleType:
     before = sys.modules.get(name)
     sys.modules[name] = module  # dataclasses and type hints look their module up by name
     try:
-        with _importable(file):
+        with no_models(file, where), _importable(file):
             assert spec.loader is not None
             spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
@@ -170,6 +171,8 @@ def _import(file: Path, where: str) -> ModuleType:
             del sys.modules[name]
         else:
             sys.modules[name] = before
+        if isinstance(error, UserError) and error.where == where:
+            raise
         said = f"SyntaxError: {error.msg}" if type(error) is SyntaxError else raised(error).splitlines()[0]
         found = f"{file}, which cannot be imported ({said}{_line(error, file)})"
         raise UserError(where, found, "a Python file that runs") from error
