@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
@@ -31,7 +32,7 @@ from flowbot.lm.tap.asked import Answer
 from flowbot.optimizer.step_view import call_view
 from flowbot.runtime.engine import Engine
 from flowbot.runtime.trace import Trace
-from flowbot.runtime.traced import one_run
+from flowbot.runtime.traced import one_run, stalls
 from flowbot.store import Store
 from flowbot.task.programs import program_of
 from flowbot.testing.fake import FakeClient
@@ -472,6 +473,37 @@ async def test_a_replay_of_a_time_out_counts_the_calls_that_it_made() -> None:
     assert (other.session.ledger.logical.calls, other.session.ledger.spent.calls) == (2, 0)
     assert other.session.budget.used == used
     await other.close()
+
+
+RAN_IN: list[int] = []
+
+
+async def stalls_its_loop(question: str) -> str:
+    RAN_IN.append(threading.get_ident())
+    if len(RAN_IN) > 1:
+        return "apart"
+    while not LOGGED:
+        time.sleep(0.01)  # noqa: ASYNC251 - as such programs do
+    await asyncio.sleep(3600)
+    return "late"
+
+
+LOGGED: list[str] = []
+
+
+async def test_a_program_that_holds_the_loop_up_is_named_and_runs_in_a_thread_from_then_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its run that is cut meanwhile is none that counts: it may have waited for another."""
+    monkeypatch.setattr(stalls, "_LATE", 0.02)
+    monkeypatch.setattr(stalls, "_log", SimpleNamespace(warning=lambda text, *given: LOGGED.append(text % given)))
+    RAN_IN.clear()
+    LOGGED.clear()
+    async with engine(stalls_its_loop, timeout=0.2) as (made, _):
+        assert (await run(made, flow("stalls_its_loop"))).outputs == {"answer": "apart"}
+    assert RAN_IN[0] == threading.get_ident() != RAN_IN[1]
+    (line,) = LOGGED
+    assert re.match(r"program stalls_its_loop holds up all that runs beside it, at test_programs_run\.py:\d+;", line)
 
 
 async def waits_for_one_model(question: str) -> str:

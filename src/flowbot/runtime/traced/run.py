@@ -31,6 +31,7 @@ from flowbot.workflow.parameters import ProgramParameters
 from .assemble import assembled
 from .one_run import Bounds, OneRun
 from .required import program_named
+from .stalls import Stalls
 
 if TYPE_CHECKING:
     from flowbot.lm.lm import LM
@@ -108,7 +109,7 @@ class ProgramRuns:
         self._price, self._max_reply = price, max_reply
         self._allow_writes, self._stand_in = allow_writes, stand_in
         self._models: Models | None = None
-        self._blocking: set[str] = set()
+        self._stalls: Stalls | None = None
         self._threads = asyncio.Semaphore(_AT_ONCE)
 
     async def steps(
@@ -171,6 +172,8 @@ class ProgramRuns:
 
     async def close(self) -> None:
         """Let calls in flight finish and be stored. May be called twice."""
+        if self._stalls is not None:
+            self._stalls.close()
         if self._models is not None:
             await self._models.close()
 
@@ -181,18 +184,22 @@ class ProgramRuns:
         simulated = program.effects == "writes" and not self._allow_writes
         function = program.simulate if simulated and program.simulate is not None else program.call
         _require_fitting(program.name, function, inputs)
-        apart = program.name in self._blocking or not _is_async(function)
+        stalls = self._stalls = self._stalls or Stalls()
+        apart = program.name in stalls.by or not _is_async(function)
         call = partial(function, **json.loads(json.dumps(dict(inputs))))
         async with self._threads if apart else nullcontext():
+            watched = nullcontext() if apart else stalls.watched(program.name)
             run = OneRun(self._tapped(), parameters, bounds, self._session)
             try:
-                ended = await run.within(call, apart=apart, seconds=program.timeout)
+                with watched:
+                    ended = await run.within(call, apart=apart, seconds=program.timeout)
                 await run.tap.settle()
             finally:
                 run.close()
         cause = run.stopped
-        if run.is_blocked and not apart:
-            self._blocking.add(program.name)  # its clients block: from now on in a thread of its own
+        if run.is_blocked:
+            stalls.by.add(program.name)  # its clients block: from now on in a thread of its own
+        if not apart and program.name in stalls.by and (run.is_blocked or (ended is None and cause is None)):
             return await self._run(program, inputs, parameters, bounds)
         if cause is not None and not isinstance(cause, ModelError | StepError):
             raise cause
