@@ -11,9 +11,13 @@ import flowbot as fb
 from flowbot.task.modules import Modules
 from flowbot.task.programs import read_program
 
-BY_HTTPX = "import httpx, os\ndef ask():\n    httpx.post(os.environ['OPENAI_BASE_URL'] + '/chat/completions', json={})\n"
+BY_HTTPX = (
+    "import httpx, os\ndef ask():\n    httpx.post(os.environ['OPENAI_BASE_URL'] + '/chat/completions', json={})\n"
+)
 ASYNC = "import asyncio, httpx, os\nasync def once():\n    async with httpx.AsyncClient() as client:\n        await client.post(os.environ['OPENAI_BASE_URL'], json={})\ndef ask():\n    asyncio.run(once())\n"
-BY_URLLIB = "import urllib.request\ndef ask():\n    urllib.request.urlopen('https://api.openai.com/v1/responses', b'{}')\n"
+BY_URLLIB = (
+    "import urllib.request\ndef ask():\n    urllib.request.urlopen('https://api.openai.com/v1/responses', b'{}')\n"
+)
 THREAD = f"import threading\n{BY_HTTPX}def apart():\n    one = threading.Thread(target=ask)\n    one.start()\n    one.join()\n"
 
 

@@ -103,7 +103,9 @@ def described(id: str) -> str:
         lines = inspect.getsource(inspect.unwrap(function)).rstrip().splitlines()
         if len(lines) <= LONGEST:
             return inspect.cleandoc("\n" + "\n".join(lines))
-    return "\n".join(filter(None, [f"def {id.rpartition('.')[2]}{inspect.signature(function)}", inspect.getdoc(function)]))
+    return "\n".join(
+        filter(None, [f"def {id.rpartition('.')[2]}{inspect.signature(function)}", inspect.getdoc(function)])
+    )
 
 
 def _enter(info: StepInfo, signature: inspect.Signature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call | None:

@@ -77,11 +77,15 @@ def _listen() -> None:
 def _heard(event: str, args: tuple[Any, ...]) -> None:
     if not _now or event not in _EVENTS or not (mine := next((each for each in _now if each.is_mine()), None)):
         return
-    at = args if event == "socket.getaddrinfo" else args[1:] if event == "http.client.connect" else args[1]
-    host, port = at[:2] if isinstance(at, tuple) else ("", "")  # of a socket that is a file
+    at: Any = args if event == "socket.getaddrinfo" else args[1:] if event == "http.client.connect" else args[1]
+    if isinstance(at, str | bytes):  # a socket that is a file
+        return
+    host, port = at[:2]
     if event == "http.client.connect" and (tunnel := getattr(args[0], "_tunnel_host", None)):
         host, port = tunnel, args[0]._tunnel_port  # by way of a proxy only the proxy is looked up
     host = host.decode() if isinstance(host, bytes) else str(host)
     # What models there are stands above; the face knows where.
-    if (host, {"https": "443", "http": "80"}.get(port, str(port))) in sys.modules[__name__.partition(".")[0]].model_hosts():
+    if (host, {"https": "443", "http": "80"}.get(port, str(port))) in sys.modules[
+        __name__.partition(".")[0]
+    ].model_hosts():
         mine.refuse(host)

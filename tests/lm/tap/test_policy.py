@@ -22,9 +22,7 @@ from flowbot.program.stopping import Stop
 from flowbot.store import Store
 
 
-async def ask(
-    there: Endpoint, text: str = "Who?", *, retries: int = 2, model: str = "gpt-x", **more: Any
-) -> str:
+async def ask(there: Endpoint, text: str = "Who?", *, retries: int = 2, model: str = "gpt-x", **more: Any) -> str:
     async with openai.AsyncOpenAI(base_url=there.url, api_key=KEY, max_retries=retries) as client:
         messages: list[Any] = [{"role": "user", "content": text}]
         done = await client.chat.completions.create(model=model, messages=messages, **more)

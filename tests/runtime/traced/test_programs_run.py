@@ -439,6 +439,7 @@ async def test_calls_under_way_when_a_program_is_stopped_are_its_own_and_a_repla
 ) -> None:
     """Which calls are the first four is chance, but once."""
     async with engine(program) as (made, endpoint):
+
         def held(asked: dict[str, Any]) -> bool:
             return asked["messages"][1]["content"] == "pens 0" and len(endpoint.bodies) < 4
 
@@ -604,9 +605,7 @@ FILLING = {
 }
 
 
-@pytest.mark.parametrize(
-    "program", [slotted, slotted_in_a_thread, slotted_by_a_helper, slotted_on_a_loop_of_its_own]
-)
+@pytest.mark.parametrize("program", [slotted, slotted_in_a_thread, slotted_by_a_helper, slotted_on_a_loop_of_its_own])
 async def test_a_place_is_filled_by_a_workflow_and_its_steps_are_there(program: Callable[..., Any]) -> None:
     name = program.__name__
     async with engine(program) as (made, _):
@@ -659,6 +658,14 @@ async def test_steps_of_one_name_in_two_classes_are_told_apart(monkeypatch: pyte
         "Shop": False,
         "Depot": True,
     }
+
+
+def writes(question: str) -> str:
+    raise AssertionError("it must not run")
+
+
+def pretends(question: str) -> str:
+    return "pretended"
 
 
 async def test_a_program_that_writes_needs_a_stand_in() -> None:

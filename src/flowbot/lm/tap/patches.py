@@ -100,7 +100,9 @@ def _asked(tap: Tap, request: Any) -> Asked | None:
     if keys not in _seen:
         _seen.add(keys)
         declare_headers(request.headers)
-    telling = {name: value.decode("latin-1") for name in (*TELLING, "content-encoding") if (value := given.get(name.encode()))}
+    telling = {
+        name: value.decode("latin-1") for name in (*TELLING, "content-encoding") if (value := given.get(name.encode()))
+    }
     return tap.read(str(request.url), telling, body)
 
 

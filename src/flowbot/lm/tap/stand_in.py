@@ -59,7 +59,9 @@ class StandIn:
         try:
             wanted = read(asked.data)
             for number, request in enumerate(each_of(wanted)):
-                reply, key, new = await self._reply(request, purpose, (*draw, number) if number and draw else draw, heard)
+                reply, key, new = await self._reply(
+                    request, purpose, (*draw, number) if number and draw else draw, heard
+                )
                 replies, keys, sent = [*replies, reply], [*keys, key], sent or new
         except (BadRequest, ModelError, RefusedError, InfrastructureError) as error:
             told = explain(error)

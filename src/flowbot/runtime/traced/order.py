@@ -34,7 +34,9 @@ def addresses(events: Sequence[Recorded], edges: Sequence[Edge], path: str = "")
 
     def number(holder: str | None, base: str) -> None:
         numbers = Counter[str]()
-        for each in sorted(inner.get(holder, ()), key=lambda each: (depths[each.id], each.function, handed[each.id], alike[each.id])):
+        for each in sorted(
+            inner.get(holder, ()), key=lambda each: (depths[each.id], each.function, handed[each.id], alike[each.id])
+        ):
             numbers[each.name] += 1
             found[each.id] = f"{base}{each.name}[{numbers[each.name]}]"
             number(each.id, f"{found[each.id]}/")

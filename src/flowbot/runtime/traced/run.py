@@ -233,7 +233,14 @@ def _key(
     """Under which a time-out is stored, or what was let in of too many calls: it must come again in a replay, however fast that is, and
     not where another model answers."""
     told = parameters.model_dump(mode="json", exclude_defaults=True)
-    where = [bounds.base, bounds.replicate, bounds.example, bounds.max_calls, program.timeout, model.name if model else ""]
+    where = [
+        bounds.base,
+        bounds.replicate,
+        bounds.example,
+        bounds.max_calls,
+        program.timeout,
+        model.name if model else "",
+    ]
     return stable_hash({"program": program.identity, "inputs": dict(inputs), "parameters": told, "where": where})
 
 

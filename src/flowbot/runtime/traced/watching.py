@@ -223,9 +223,7 @@ class Watching:
         inside = self._inside()
         parent = None if inside is None else inside.open.id
         with self._lock:
-            return self.recorder.begin(
-                kind, name, arguments, parent=parent, declared=declared, function=function
-            )
+            return self.recorder.begin(kind, name, arguments, parent=parent, declared=declared, function=function)
 
     def _key(self, opened: Open) -> str:
         handed = json.dumps({name: each.value for name, each in opened.given.items()}, sort_keys=True, default=str)
