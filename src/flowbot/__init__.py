@@ -117,7 +117,6 @@ _HOME = {
     "StopSignal": "lm.stop",
     **dict.fromkeys(("evaluate", "evaluate_async"), "optimizer.evaluate"),
     **dict.fromkeys(("optimize", "optimize_async"), "optimizer.run"),
-    "model_hosts": "lm.providers",
     **dict.fromkeys(("Param", "Value"), "program.params"),
     **dict.fromkeys(("slot", "slot_sync"), "program.slots"),
     "step": "program.steps",
@@ -163,6 +162,13 @@ def __getattr__(name: str) -> Any:
 
         register()
     return getattr(import_module(f"flowbot.{_HOME[name]}"), name)
+
+
+def model_hosts() -> set[tuple[str, str]]:
+    """Hosts and ports of models, for what stands below them and may not let them be called."""
+    from .lm.providers import model_hosts as found
+
+    return found()
 
 
 def __dir__() -> list[str]:
