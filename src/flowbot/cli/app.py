@@ -39,6 +39,7 @@ from .starts import starts
 from .streams import silence
 from .text import command_line, complain
 from .trace import trace
+from .train_generator import train_generator
 from .variables import Variables, of_environment
 from .view import view
 
@@ -82,6 +83,7 @@ for _order, (_verb, _name) in enumerate(
         (view, "view"),
         (export, "export"),
         (lift, "lift"),
+        (train_generator, "train-generator"),
         (bench, "bench"),
         (starts, "starts"),
         (models, "models"),

@@ -223,7 +223,7 @@ class SearchOptions:
     """How a search goes."""
 
     method: Annotated[str, Parameter(group=SEARCH)] = "flowbot+blame"
-    """OUTER[+INNER]; outer: flowbot, paper, aflow, random, none; inner: blame, layerwise, autodiff, textgrad, gepa, mipro, none."""
+    """OUTER[+INNER]; outer: flowbot, paper, aflow, autoflow, autoflow-words, random, none; inner: blame, layerwise, autodiff, textgrad, gepa, mipro, none."""
     effort: Annotated[str | None, Parameter(group=SEARCH, show_default=False)] = None
     """Planned search calls, no ceiling: low (200), medium (500, the default), high (2000), or a whole number."""
     seed: Annotated[int, Parameter(group=SEARCH, converter=whole)] = 0

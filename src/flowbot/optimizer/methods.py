@@ -1,7 +1,8 @@
 """The methods by name, `OUTER[+INNER]`, as recipes of the seams; a user's own is an object, or an entry point.
 
     outer: flowbot (chooses by beliefs and votes), random (the control: any change is as likely, nothing is asked), paper, aflow
-        (AFlow: a tree of structures, each one modification of another), none
+        (AFlow: a tree of structures, each one modification of another), autoflow (AutoFlow: programs in words, by a model that is told
+        what they are worth), autoflow-words (and what was said of their worst runs), none
     inner: blame (what the step that is blamed is told and how it is set), layerwise (the paper's), autodiff (LLM-AutoDiff's:
         gradients, history and failed tries in one question; alone with its two gates), textgrad (TextGrad's: all texts are
         overwritten), gepa and mipro (the published packages; extra `dspy`), none
@@ -40,9 +41,11 @@ __all__ = [
     "PURPOSES", "Descent", "Loop", "Method", "OwnProtocol", "PaperMethod", "PoolMethod", "Sizes", "default_proposers", "find_method", "ordered", "tuning",
 ]  # fmt: skip
 
-OUTERS = ("flowbot", "paper", "aflow", "random", "none")
+OUTERS = ("flowbot", "paper", "aflow", "autoflow", "autoflow-words", "random", "none")
 INNERS = tuple(INNER)
-DEFAULT_INNER = {"flowbot": "blame", "paper": "layerwise", "aflow": "none", "random": "blame", "none": "blame"}
+DEFAULT_INNER = {
+    "flowbot": "blame", "paper": "layerwise", "aflow": "none", "autoflow": "none", "autoflow-words": "none", "random": "blame", "none": "blame",
+}  # fmt: skip
 EXPECTED = "an object with `name`, `calls(sizes)` and `loop(sizes)`"
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from flowbot.runtime.program import WorkflowProgram
 
-from .aflow.tree import Tree
 from .allocator import Thompson
 from .confirm import AsAdopted, Closing, Confirm, few
 from .feedback.ballots import BallotCritic
@@ -33,6 +32,14 @@ from .structure.written_edits import WrittenEdits
 Proposers: TypeAlias = Sequence[Proposer[WorkflowProgram]]
 META_SHARE = 0.15
 """Share of the planned calls that questions to the meta model are assumed to take."""
+
+
+class Searches(Protocol):
+    """What searches training rows in a loop of its own."""
+
+    async def search(self, context: Context[WorkflowProgram]) -> str:
+        """As of `method.Loop`."""
+        ...
 
 
 def tuning() -> Proposers:
@@ -76,7 +83,7 @@ class PoolMethod:
     allocator: Callable[[], Allocator[WorkflowProgram]] = Thompson
     closing: Callable[[], Closing[WorkflowProgram]] = Confirm
     asks: bool | None = None
-    tree: Callable[[], Tree] | None = None
+    tree: Callable[[], Searches] | None = None
     by_ability: bool | None = None
 
     def calls(self, sizes: Sizes) -> Mapping[str, int]:
@@ -109,7 +116,7 @@ class PoolMethod:
 class PoolLoop:
     """The pool or another search of training rows, and validation at its end; see `methods.Loop`."""
 
-    pool: Pool[WorkflowProgram] | Tree
+    pool: Searches
     closing: Closing[WorkflowProgram]
     joined: bool = False
     """Whether validation joins the rows of the search."""

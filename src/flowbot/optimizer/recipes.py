@@ -15,6 +15,8 @@ from .aflow.author import Author
 from .aflow.tree import Tree
 from .autodiff.gated import Gated
 from .autodiff.proposer import AutoDiff
+from .autoflow.chat import Chat
+from .autoflow.writer import Writer
 from .bilevel import BATCH, INNER_STEPS, LOOPS, Bilevel
 from .editing import TRIES
 from .feedback.ballots import BallotCritic
@@ -72,6 +74,8 @@ def recipe(outer: str, inner: str) -> Method:
         return PaperMethod(name, with_edits=True, inner=inner)
     if outer == "aflow":
         return PoolMethod(name, critic=None, asks=True, tree=partial(_tree, tuner))
+    if outer in ("autoflow", "autoflow-words"):
+        return PoolMethod(name, critic=None, asks=True, tree=partial(_chat, tuner, outer == "autoflow-words"))
     if outer == "none" and tuner.alone is not None:
         return tuner.alone(name)
     by_chance = outer == "random"
@@ -96,6 +100,10 @@ def recipe(outer: str, inner: str) -> Method:
 
 def _tree(inner: Inner) -> Tree:
     return Tree(Author(CatalogueChanges()), judged(inner.proposers()))
+
+
+def _chat(inner: Inner, words: bool) -> Chat:
+    return Chat(Writer(words), judged(inner.proposers()))
 
 
 def judged(proposers: Proposers) -> Tuner | None:
