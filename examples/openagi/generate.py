@@ -43,7 +43,12 @@ OPENINGS = {
         "My input is {source}. My output has to be {goal}.",
     ),
 }  # fmt: skip
-SOURCES = {"article": "an article", "review": "a product review", "gap text": "a sentence with a gap", "passage": "a passage and a question about it"}
+SOURCES = {
+    "article": "an article",
+    "review": "a product review",
+    "gap text": "a sentence with a gap",
+    "passage": "a passage and a question about it",
+}
 GOALS = {
     "caption": "a caption of it{of}",
     "label": "the name{of} of what it shows",
@@ -55,7 +60,12 @@ GOALS = {
     "sentence": "the whole sentence{of}",
     "drawing": "a drawing of what it says",
 }
-OF_TEXT = {"article": ("summary", "story", "drawing"), "review": ("feeling", "summary"), "gap text": ("sentence",), "passage": ("answer",)}
+OF_TEXT = {
+    "article": ("summary", "story", "drawing"),
+    "review": ("feeling", "summary"),
+    "gap text": ("sentence",),
+    "passage": ("answer",),
+}
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,13 @@ REPAIRS = {"denoise": "noise", "deblur": "blur", "upscale": "low resolution", "c
 """The fault that a tool removes from a photo."""
 FROM_PHOTO = {"caption": "caption", "classify": "label", "detect": "object list", "answer_photo": "answer"}
 """What a tool makes of a photo, in English."""
-FROM_TEXT = {"summarise": "summary", "feeling": "feeling", "fill_gap": "sentence", "answer_text": "answer", "continue_text": "story"}
+FROM_TEXT = {
+    "summarise": "summary",
+    "feeling": "feeling",
+    "fill_gap": "sentence",
+    "answer_text": "answer",
+    "continue_text": "story",
+}
 """What a tool makes of an English text."""
 TRANSLATE = {f"to_{language.lower()}": language for language in LANGUAGES}
 TOOLS = (*REPAIRS, *FROM_PHOTO, *FROM_TEXT, "draw", *TRANSLATE)
@@ -44,7 +50,11 @@ def step(tool: str, data: Data) -> Data | str:
         in_the_way = {"noise", "blur"} & data.faults if tool == "upscale" else ()
         return data if in_the_way else replace(data, faults=data.faults - {REPAIRS[tool]})
     if tool in FROM_PHOTO:
-        return replace(data, what=FROM_PHOTO[tool], language="English") if data.what == "photo" else f"takes a photo, not a {data.what}"
+        return (
+            replace(data, what=FROM_PHOTO[tool], language="English")
+            if data.what == "photo"
+            else f"takes a photo, not a {data.what}"
+        )
     if not data.language:
         return f"takes text, not a {data.what}"
     if tool in TRANSLATE:
@@ -78,7 +88,11 @@ def simulate(start: Data, wanted: Data, plan: Sequence[str]) -> dict[str, Any]:
         useful += after != data
         data = after
     goals = reached(start, wanted, data)
-    said += [f"the result is not {goal}" if goal.startswith(("in", "without")) else f"the result is no{goal[1:]}" for goal, so in goals.items() if not so]
+    said += [
+        f"the result is not {goal}" if goal.startswith(("in", "without")) else f"the result is no{goal[1:]}"
+        for goal, so in goals.items()
+        if not so
+    ]
     share, valid = sum(goals.values()) / len(goals), useful / max(1, len(plan))
     return {"score": round(share * valid, 6), "feedback": "; ".join(said), "parts": {"reached": share, "valid": valid}}
 

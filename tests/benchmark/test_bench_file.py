@@ -22,6 +22,7 @@ from flowbot.benchmark.run import ready_bench
         ("baseline: cot", "baselin: cot", "the unknown key 'baselin'"),
         ("baseline: cot", "published: {A: {scores: {adding: 50}}}", "published.A: found no"),
         ("tasks: {adding: task}", "tasks: {adding: elsewhere}", "tasks.adding: found no file"),
+        ("tasks: {adding: task}", "tasks: {adding: {file: task, rows: [3]}}", "tasks.adding: rows: found [3]"),
         ("tasks: {adding: task}", "tasks: {}", "tasks: found 0 of them"),
         ("tasks: {adding: task}", "tasks: {../adding: task}", "the name '../adding'"),
         ("tasks: {adding: task}", f"tasks: {{{'a' * 65}: task}}", "at most 64"),
@@ -65,6 +66,14 @@ def test_a_mistake_is_one_line_and_nothing_is_begun(
     assert "small.yaml" in str(caught.value) or new.endswith(".yaml")
     assert "\n" not in str(caught.value)
     assert not Path("bench").exists()
+
+
+def test_a_task_file_may_be_taken_with_its_first_rows_alone(tmp_path: Path) -> None:
+    whole = read_bench(write_bench(tmp_path)).tasks["adding"]
+    some = BENCH.replace("tasks: {adding: task}", "tasks: {adding: {file: task, rows: [3, 4, 5]}}")
+    made = read_bench(write_bench(tmp_path, some)).tasks["adding"]
+    assert [len(made.splits[split]) for split in ("train", "val", "test")] == [3, 4, 5]
+    assert made.train == whole.train[:3]
 
 
 def test_cells_stand_in_the_order_of_the_file_and_patterns_choose_among_them(tmp_path: Path) -> None:

@@ -37,7 +37,11 @@ def example(task: Task, what: str, wanted: str, faults: set[str]) -> Example:
 
 
 def test_no_wording_and_no_pair_of_what_comes_in_and_what_is_wanted_is_in_two_splits() -> None:
-    for key in (lambda row: row["family"], lambda row: json.dumps([row["start"], row["wanted"]]), lambda row: row["request"]):
+    for key in (
+        lambda row: row["family"],
+        lambda row: json.dumps([row["start"], row["wanted"]]),
+        lambda row: row["request"],
+    ):
         found = [{key(row) for row in rows(split)} for split in SPLITS]
         assert all(one.isdisjoint(other) for one, other in itertools.combinations(found, 2))
 
@@ -61,7 +65,11 @@ def test_a_plan_that_breaks_and_one_that_lists_all_tools_are_worth_little(task: 
 
 
 def test_a_large_photo_is_made_of_one_without_noise_alone(task: Task) -> None:
-    each = next(e for e in (*task.train, *task.val, *task.test) if {"noise", "low resolution"} <= set(e.extra["start"]["faults"]))
+    each = next(
+        e
+        for e in (*task.train, *task.val, *task.test)
+        if {"noise", "low resolution"} <= set(e.extra["start"]["faults"])
+    )
     plan = each.expected["plan"]
     later = ["upscale", *(tool for tool in plan if tool != "upscale")]
     found = task.metric(each, {"plan": later})
@@ -71,7 +79,9 @@ def test_a_large_photo_is_made_of_one_without_noise_alone(task: Task) -> None:
 
 
 def test_what_is_wrong_is_said_without_the_right_plan(task: Task) -> None:
-    each = next(e for e in task.test if e.extra["wanted"]["language"] == "German" and e.extra["start"]["what"] == "photo")
+    each = next(
+        e for e in task.test if e.extra["wanted"]["language"] == "German" and e.extra["start"]["what"] == "photo"
+    )
     found = task.metric(each, {"plan": each.expected["plan"][:-1]})
     assert found.feedback == "the result is not in German"
 

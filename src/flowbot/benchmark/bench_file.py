@@ -33,10 +33,11 @@ from flowbot.optimizer.methods import find_method
 from flowbot.optimizer.program_start import PROGRAM
 from flowbot.task import Task
 from flowbot.task.hub import is_of_hub
+from flowbot.task.splits import SPLITS
 from flowbot.workflow.starts import Start, find_start, list_starts
 from flowbot.workflow.workflow import Workflow
 
-from .entries import MethodEntry, ModelsEntry, PeerMethod, SearchMethod, SharedCeilings, StartMethod, TaskOfSet
+from .entries import MethodEntry, ModelsEntry, PeerMethod, SearchMethod, SharedCeilings, StartMethod, TaskOfFile, TaskOfSet
 from .published import Published, read_published
 
 KEYS = ("flowbot", "name", "tasks", "methods", "models", "seeds", "effort", "budget", "baseline", "published")
@@ -232,10 +233,14 @@ def _seed(value: Any, where: str) -> int:
 def _task(name: str, entry: Any, path: Path) -> Task:
     """The task of a file, or of a set, by the name that it has here."""
     where = f"{path}: tasks.{name}"
-    if isinstance(entry, str):
-        if not entry or not (path.parent / entry).exists():
-            raise UserError(where, f"no file {path.parent / entry}", "a task file, or its folder")
-        found = Task.load(path.parent / entry)
+    if isinstance(entry, str) or (isinstance(entry, dict) and "file" in entry):
+        of = TaskOfFile(file=entry) if isinstance(entry, str) else checked(TaskOfFile, entry, where)
+        if not of.file or not (path.parent / of.file).exists():
+            raise UserError(where, f"no file {path.parent / of.file}", "a task file, or its folder")
+        found = Task.load(path.parent / of.file)
+        if of.rows is not None:
+            most = dict(zip(SPLITS, of.rows, strict=True))
+            found = replace(found, splits={split: rows[: most[split]] for split, rows in found.splits.items()})
     elif isinstance(entry, dict):
         from .sets.registry import load_set
 
@@ -247,5 +252,5 @@ def _task(name: str, entry: Any, path: Path) -> Task:
         except UserError as error:
             raise error.at(f"{where}: {error.where}") from None
     else:
-        raise UserError(where, kind_of(entry), "the path of a task file, or {set: NAME, data: FOLDER}")
+        raise UserError(where, kind_of(entry), "the path of a task file, {file: PATH, rows: [TRAIN, VAL, TEST]}, or {set: NAME, data: FOLDER}")
     return found if found.name == name else replace(found, name=name)

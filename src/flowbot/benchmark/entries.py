@@ -20,6 +20,21 @@ class _Entry(Closed):
     model_config = ConfigDict(strict=True)
 
 
+_Rows: TypeAlias = Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=3, max_length=3)] | None
+
+
+class TaskOfFile(_Entry):
+    """A task file, or its folder, and how many of its rows.
+
+    Args:
+        file: relative to the bench file.
+        rows: the first so many of train, val and test; all when None.
+    """
+
+    file: str
+    rows: _Rows = None
+
+
 class TaskOfSet(_Entry):
     """A task made of a set of the field.
 
@@ -32,7 +47,7 @@ class TaskOfSet(_Entry):
 
     set: str
     data: str
-    rows: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=3, max_length=3)] | None = None
+    rows: _Rows = None
     variant: str = ""
 
 

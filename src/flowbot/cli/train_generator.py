@@ -93,9 +93,7 @@ def train_generator(
         "learning-rate": learning_rate, "temperature": temperature,
     }.items():  # fmt: skip
         require_above_0(value, f"--{name}")
-    learning = Learning(
-        model, steps, samples, program_tokens, learning_rate, beta, temperature, seed, vllm, threads
-    )
+    learning = Learning(model, steps, samples, program_tokens, learning_rate, beta, temperature, seed, vllm, threads)
     if calls.dry_run:
         console.json({"dry_run": True, "programs": steps * samples})
         console.result(f"{steps * samples} programs at most would be written and scored; no model was called.")
@@ -126,9 +124,13 @@ def train_generator(
     console.json(facts)
     if facts["first"] is not None:
         of = facts["window"]
-        console.result(f"Mean reward {facts['first']:.3f} in the first {of} steps, {facts['last']:.3f} in the last {of}.")
+        console.result(
+            f"Mean reward {facts['first']:.3f} in the first {of} steps, {facts['last']:.3f} in the last {of}."
+        )
     if facts["skipped"]:
-        console.say(f"{facts['skipped']} of {facts['steps']} steps taught nothing: all samples had the same reward.", "soft")
+        console.say(
+            f"{facts['skipped']} of {facts['steps']} steps taught nothing: all samples had the same reward.", "soft"
+        )
     if facts["best"] is not None:
         console.say(f"Best program, reward {facts['best']['reward']:.3f}: {out / 'best.core.txt'}")
     console.say(f"Written: {out}; see {out / 'report.md'}.", "soft")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from flowbot.runtime.program import WorkflowProgram
 
@@ -38,6 +38,15 @@ class Searches(Protocol):
     """What searches training rows in a loop of its own."""
 
     async def search(self, context: Context[WorkflowProgram]) -> str:
+        """As of `method.Loop`."""
+        ...
+
+
+@runtime_checkable
+class Opens(Protocol):
+    """One that says which rows the start is run on first."""
+
+    def opening(self, context: Context[WorkflowProgram]) -> Sequence[str]:
         """As of `method.Loop`."""
         ...
 
@@ -123,7 +132,7 @@ class PoolLoop:
 
     def opening(self, context: Context[WorkflowProgram]) -> Sequence[str]:
         """Some training rows, as many as the plan allows."""
-        return opening(context)
+        return self.pool.opening(context) if isinstance(self.pool, Opens) else opening(context)
 
     async def search(self, context: Context[WorkflowProgram]) -> str:
         """Search with what is not set aside for validation."""

@@ -100,13 +100,17 @@ async def train_generator_async(
     if not examples:
         raise UserError(f"{task.name}: data", "no train examples", "at least one")
     if learning.samples < 2 or learning.steps < 1:
-        raise UserError("train-generator", f"{learning.samples} samples, {learning.steps} steps", "2 samples or more, and a step")
+        raise UserError(
+            "train-generator", f"{learning.samples} samples, {learning.steps} steps", "2 samples or more, and a step"
+        )
     if not learning.model.exists():
         raise UserError("--model", f"no {learning.model}", "a folder of transformers, or a GGUF file")
     asked = question(task, {tool.signature.name: tool.signature for tool in task.tools}, examples[:shown_rows])
     before = last_checkpoint(folder)
     decides = {
-        **{name: value for name, value in asdict(learning).items() if name not in ("steps", "threads", "vllm", "model")},
+        **{
+            name: value for name, value in asdict(learning).items() if name not in ("steps", "threads", "vllm", "model")
+        },
         "model": sha256(learning.model) if learning.model.is_file() else str(learning.model),
         "task": task.name,
         "question": asked,
@@ -115,7 +119,6 @@ async def train_generator_async(
         "rows": [each.id for each in examples],
         "feedback": feedback,
     }
-    record = Record.open(folder, decides, 0 if before is None else before[0])
     watch, stop = Watch(settings.get("progress")), settings.get("stop") or StopSignal()
     status: Literal["done", "stopped"] = "done"
     stopped_by = ""
@@ -123,6 +126,7 @@ async def train_generator_async(
     watch.enter("steps", learning.steps)
     async with _opened(task, examples, interpreter, reward, settings, watch) as (worth, calls):
         loop = asyncio.get_running_loop()
+        record = Record.open(folder, decides, 0 if before is None else before[0])
 
         async def judged(step: int, replies: Sequence[str]) -> list[float | None]:
             stop.check()

@@ -6,7 +6,6 @@ the base model. What needs torch is imported here alone, and only by `fit`. Chec
 
 from __future__ import annotations
 
-import gc
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ BEGUN = "Step 1:::"
 """How the reply begins, which is put into the model's mouth: small ones talk about the task otherwise."""
 RANK, ALPHA, PARTS = 8, 16, ("q_proj", "v_proj")
 TOP_P, TOP_K = 0.9, 40
-SAVED_EACH = 5
+SAVED_EACH = 2
 """Steps between two checkpoints."""
 CHECKPOINTS = "checkpoints"
 _NUMBER = re.compile(r"checkpoint-([0-9]{1,9})")
@@ -127,12 +126,12 @@ def fit(learning: Learning, question: str, folder: Path, rewards: Rewards) -> No
             peft_config=peft.LoraConfig(r=RANK, lora_alpha=ALPHA, target_modules=list(PARTS), task_type="CAUSAL_LM"),
         )
     except ValueError as error:
-        raise UserError(str(learning.model), what=f"{error!s:.300}", mend=f"a causal model with layers {PARTS}") from error
+        raise UserError(
+            str(learning.model), what=f"{error!s:.300}", mend=f"a causal model with layers {PARTS}"
+        ) from error
     before = last_checkpoint(folder)
     trainer.train(resume_from_checkpoint=None if before is None else str(before[1]))
     trainer.model.save_pretrained(str(folder / "adapter"), safe_serialization=True)
-    del trainer
-    gc.collect()
 
 
 def _opened(path: Path, folder: Path, torch: Any, gpu: bool) -> tuple[Any, Any]:

@@ -74,7 +74,9 @@ class Record:
         file, text = folder / SETTINGS, json.dumps(settings, ensure_ascii=False, indent=1, sort_keys=True)
         if file.exists() and (before := read_text(file, limit=100_000)) != text:
             other = sorted(name for name, value in settings.items() if _read(before, file).get(name) != value)
-            raise UserError(str(folder), f"a training with other settings ({', '.join(other)})", "another folder: --out")
+            raise UserError(
+                str(folder), f"a training with other settings ({', '.join(other)})", "another folder: --out"
+            )
         write_text(file, text)
         curve, steps = folder / CURVE, list[Step]()
         if curve.exists():
@@ -145,7 +147,8 @@ def curve_svg(means: Sequence[float]) -> str:
     line = " ".join(f"{x:.1f},{y:.1f}" for x, y in running)
     bottom, left = _HEIGHT - _EDGE, _EDGE
     marks = "".join(
-        f'<text x="{left - 6}" y="{at(0, value)[1] + 4:.1f}" text-anchor="end">{value:.2f}</text>' for value in (low, high)
+        f'<text x="{left - 6}" y="{at(0, value)[1] + 4:.1f}" text-anchor="end">{value:.2f}</text>'
+        for value in (low, high)
     )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" viewBox="0 0 {_WIDTH} {_HEIGHT}" font-size="11" '

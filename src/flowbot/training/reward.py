@@ -25,16 +25,21 @@ def nearly(text: str, program: CoreProgram, defects: Sequence[Defect]) -> float:
         defects: as `read_core` found them; one of the program as a whole counts as a wrong line more.
     """
     places = {each.where for each in defects}
-    lines = len(text.splitlines()) or 1
+    lines = len(text.splitlines())
     wrong = sum(place.startswith("line ") for place in places)
     half = sum(f"line {step.line}" in places for step in program.steps)
-    return FAR * (1 - MOST_SHARE * (lines - wrong + half / 2) / (lines + len(places) - wrong))
+    return FAR * (1 - MOST_SHARE * (lines - wrong + half / 2) / max(1, lines + len(places) - wrong))
 
 
 def told(program: CoreProgram) -> list[dict[str, Any]]:
     """The steps of a program as plain data, for a reward of the user's own."""
     return [
-        {"name": step.name, "type": step.kind, "instruction": step.instruction, "branches": [list(way) for way in step.branches]}
+        {
+            "name": step.name,
+            "type": step.kind,
+            "instruction": step.instruction,
+            "branches": [list(way) for way in step.branches],
+        }
         for step in program.steps
     ]
 

@@ -53,6 +53,13 @@ class Chat:
     judge: Judge[WorkflowProgram] = field(default_factory=PosteriorJudge[WorkflowProgram])
     _admissions: Admissions[WorkflowProgram] = field(default_factory=Admissions[WorkflowProgram])
     _nodes: list[_Member] = field(default_factory=list[_Member])
+    _rows: Sequence[str] = ()
+
+    def opening(self, context: _Context) -> Sequence[str]:
+        """The fixed rows: so few that some programs can be scored on them."""
+        calls = max(1.0, context.calls_of(context.population.start.program))
+        self._rows = context.rows[: min(BLOCK, max(1, int(context.left / (LEAST * calls))))]
+        return self._rows
 
     async def search(self, context: _Context) -> str:
         """Search until the rounds or the planned calls are used; says which. The result is the incumbent.
@@ -61,7 +68,7 @@ class Chat:
             BudgetExceeded: at a ceiling, or at the end of the plan; what was adopted by then stands.
         """
         start = context.population.start
-        rows = self._block(context)
+        rows = self._rows or self.opening(context)
         if not rows or not fits(context, start.program, rows):
             return PLAN_USED
         await context.run(start.program, rows, "train")
@@ -75,7 +82,9 @@ class Chat:
                 return PLAN_USED
             focus = asked_for(options[0], rows)
             for proposal in await self.writer.propose(start, focus, 1, context):
-                candidate = self._admissions.admitted(context, Pick(self._best(context, rows), self.writer, focus), proposal)
+                candidate = self._admissions.admitted(
+                    context, Pick(self._best(context, rows), self.writer, focus), proposal
+                )
                 if candidate is None:
                     continue
                 if not fits(context, candidate.program, rows):
@@ -104,11 +113,6 @@ class Chat:
                 self._nodes.append(here)
         finally:
             context.population.incumbent = self._best(context, rows)
-
-    def _block(self, context: _Context) -> Sequence[str]:
-        """The fixed rows: so few that some programs can be scored on them."""
-        calls = max(1.0, context.calls_of(context.population.start.program))
-        return context.rows[: min(BLOCK, max(1, int(context.left / (LEAST * calls))))]
 
     def _best(self, context: _Context, rows: Sequence[str]) -> _Member:
         """The highest mean, or what is better by the user's objective, the earliest of equals."""

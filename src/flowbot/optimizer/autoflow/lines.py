@@ -33,7 +33,11 @@ async def written(context: Context[WorkflowProgram], asked: str, chat: str, draw
         name, last = NAMES[len(lines)], len(lines) + 1 == STEPS
         user = "\n\n".join(filter(None, [chat, fill("core_line", written="\n".join(lines), name=name, last=last)]))
         kinds = ("terminal",) if last else ("process", "decision", "terminal")
-        fields = [Field("type", Type("literal", options=kinds)), Field.of("instruction", "str"), Field.of("branches", _BRANCHES)]
+        fields = [
+            Field("type", Type("literal", options=kinds)),
+            Field.of("instruction", "str"),
+            Field.of("branches", _BRANCHES),
+        ]
         context.watch.step(f"asking for line {len(lines) + 1} of a program")
         reply = await context.ask_fields(asked, user, fields, "proposals", max_tokens=LINE_TOKENS, draw=draw)
         if reply is None:

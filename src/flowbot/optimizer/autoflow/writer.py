@@ -60,9 +60,19 @@ class Writer:
         if any(node.frozen for _, node in walk(parent.program.workflow.sketch)):
             return []
         cost = TRIES[context.meta_mode] * (STEPS if context.meta_mode == "small" else 1)
-        return [Option(Arm(kind=KIND), f"{KIND} {self._asked}", "another program in words", Belief(0.0, PRIOR_SPREAD), cost=cost)]
+        return [
+            Option(
+                Arm(kind=KIND),
+                f"{KIND} {self._asked}",
+                "another program in words",
+                Belief(0.0, PRIOR_SPREAD),
+                cost=cost,
+            )
+        ]
 
-    async def propose(self, parent: _Parent, focus: Focus, want: int, context: _Context) -> Sequence[Proposal[WorkflowProgram]]:
+    async def propose(
+        self, parent: _Parent, focus: Focus, want: int, context: _Context
+    ) -> Sequence[Proposal[WorkflowProgram]]:
         """One program that was not tried before, or what was wrong with every try.
 
         Args:
@@ -96,7 +106,7 @@ class Writer:
         joined: list[Message] = []
         for each in chat:  # two of one role in a row are one message
             if joined and joined[-1].role == each.role:
-                joined[-1] = Message(each.role, f"{joined[-1].text}\n\n{each.text}")
+                joined[-1] = Message(each.role, f"{joined[-1].content}\n\n{each.content}")
             else:
                 joined.append(each)
         try:
@@ -178,7 +188,9 @@ def with_program(workflow: Workflow, text: str, context: _Context) -> Workflow:
     return core_workflow(text, task.inputs, task.outputs, tools=names, max_steps=STEPS)
 
 
-def _proposal(after: WorkflowProgram, text: str, faults: tuple[str, ...], shown: tuple[str, ...]) -> Proposal[WorkflowProgram]:
+def _proposal(
+    after: WorkflowProgram, text: str, faults: tuple[str, ...], shown: tuple[str, ...]
+) -> Proposal[WorkflowProgram]:
     lines = len(text.splitlines())
     return Proposal(after, f"a program in words of {lines} steps", "meta", edits=(text,), faults=faults, shown=shown)
 
@@ -190,7 +202,7 @@ def _mean(candidate: _Parent, rows: Sequence[str], context: _Context) -> float:
 
 def _flat(chat: Sequence[Message]) -> str:
     """A chat as one text, for a question of one message."""
-    return "\n\n".join(f"Program:\n{each.text}" if each.role == "assistant" else each.text for each in chat)
+    return "\n\n".join(f"Program:\n{each.content}" if each.role == "assistant" else each.content for each in chat)
 
 
 def asked_for(option: Option, rows: Sequence[str]) -> Focus:

@@ -1,0 +1,212 @@
+"""A training without torch: a pretend learner asks for the rewards, and is killed in between."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flowbot.cli.app import run as flowbot
+from flowbot.fields import Field, Paused, UserError
+from flowbot.lm.budget import Budget
+from flowbot.lm.client import Request
+from flowbot.lm.stop import StopSignal
+from flowbot.task import Example, Task
+from flowbot.testing.fake import ReplyContent
+from flowbot.testing.fake_behaviours import BEHAVIOURS
+from flowbot.training.generator import Trained, train_generator_async
+from flowbot.training.learner import CHECKPOINTS, Learning, Rewards
+from flowbot.training.record import curve_svg
+
+A = "Step 1:::process:::Say A.:::next::Step 2\nStep 2:::terminal:::Give the label."
+B = A.replace("Say A", "Say B")
+REWARD = """
+def by_length(steps, examples):
+    return min(1.0, len(steps) / 10 + len(examples) / 100)
+
+def too_much(steps, examples):
+    return 2
+"""
+
+
+@pytest.fixture
+def task() -> Task:
+    """Five training rows, of which four are b."""
+    rows = [
+        Example(id=f"{n}", inputs={"text": f"letter {n}"}, expected={"label": "a" if n == 4 else "b"}) for n in range(5)
+    ]
+    return Task(
+        goal="Label the letter.",
+        inputs=[Field.of("text", "str")],
+        outputs=[Field.of("label", "Literal['a', 'b']")],
+        metric="exact",
+        splits={"train": rows, "val": [], "test": []},
+    )
+
+
+@pytest.fixture
+def learning(tmp_path: Path) -> Learning:
+    """Three steps of two samples from a file that is no model: the pretend learner reads none."""
+    (tmp_path / "model.gguf").write_bytes(b"no model")
+    return Learning(tmp_path / "model.gguf", steps=3, samples=2)
+
+
+@pytest.fixture
+def reward(tmp_path: Path) -> str:
+    """A reward of the user's own, without a model."""
+    (tmp_path / "reward.py").write_text(REWARD, encoding="utf-8")
+    return f"{tmp_path / 'reward.py'}:by_length"
+
+
+def labels(request: Request, key: str) -> ReplyContent:
+    said = request.messages[0].content
+    wanted = request.schema["properties"] if request.schema is not None else {}
+    return {name: ("b" if "Say B." in said else "a") if name == "label" else "yes" for name in wanted}
+
+
+class Learner:
+    """Hands in the texts of the test, keeps what it is told, and leaves a checkpoint after every step, as the real one does."""
+
+    def __init__(self, *texts: list[str], dies_at: int | None = None) -> None:
+        self.texts, self.dies_at = texts, dies_at
+        self.told: dict[int, list[float | None]] = {}
+        self.asked = ""
+
+    def __call__(self, learning: Learning, question: str, folder: Path, rewards: Rewards) -> None:
+        self.asked = question
+        done = len(list((folder / CHECKPOINTS).glob("checkpoint-*")))
+        for step in range(done, learning.steps):
+            self.told[step] = rewards(step, self.texts[step])
+            if step == self.dies_at:
+                raise KeyboardInterrupt
+            place = folder / CHECKPOINTS / f"checkpoint-{step + 1}"
+            place.mkdir(parents=True)
+            (place / "trainer_state.json").write_text("{}")
+
+
+Train = Callable[..., Any]
+
+
+@pytest.fixture
+def train(task: Task, learning: Learning, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Train:
+    monkeypatch.setitem(BEHAVIOURS, "labels", labels)
+
+    async def trained(learner: Learner, **more: Any) -> Trained:
+        return await train_generator_async(
+            task, learning, tmp_path / "out", fitting=learner, cache_dir=tmp_path / "cache", **more
+        )
+
+    return trained
+
+
+def curve(tmp_path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (tmp_path / "out" / "curve.jsonl").read_text().splitlines()]
+
+
+async def test_programs_are_worth_their_mean_score_and_the_best_is_a_file(train: Train, tmp_path: Path) -> None:
+    learner = Learner([A, "no"], [B, A], [B, B])
+    found = await train(learner, interpreter="fake/labels")
+    assert found.status == "done"
+    assert [each["rewards"] for each in curve(tmp_path)] == [[0.2, -0.5], [0.8, 0.2], [0.8, 0.8]]
+    assert learner.told == {0: [0.2, -0.5], 1: [0.8, 0.2], 2: [None, None]}
+    assert (tmp_path / "out" / "best.core.txt").read_text() == f"{B}\n"
+    assert found.to_json()["skipped"] == 1
+    assert found.calls == 2 * 5 * 2, "the same program again is not paid for"
+    report = (tmp_path / "out" / "report.md").read_text()
+    assert "Say B." in report
+    assert "| 1 | 0.500 | 0.800 | 2 of 2 | yes |" in report
+    assert "label" in learner.asked
+
+
+async def test_a_killed_training_goes_on_from_its_last_checkpoint_with_the_same_curve(
+    train: Train, tmp_path: Path
+) -> None:
+    texts = ([A, "no"], [B, A], [B, "no"])
+    with pytest.raises(KeyboardInterrupt):
+        await train(Learner(*texts, dies_at=1), interpreter="fake/labels")
+    assert len(curve(tmp_path)) == 2
+    learner = Learner(*texts)
+    found = await train(learner, interpreter="fake/labels")
+    assert sorted(learner.told) == [1, 2]
+    assert [each["step"] for each in curve(tmp_path)] == [0, 1, 2]
+    assert found.to_json()["steps"] == 3
+
+
+async def test_a_folder_is_for_one_training(train: Train, reward: str) -> None:
+    await train(Learner([A, B], [A, B], [A, B]), reward=reward)
+    with pytest.raises(UserError, match="other settings"):
+        await train(Learner([A, B], [A, B], [A, B]), reward=reward, feedback="shuffled")
+
+
+async def test_a_reward_of_ones_own_gets_steps_and_rows_and_calls_no_model(
+    train: Train, reward: str, tmp_path: Path
+) -> None:
+    found = await train(Learner([A, B], [A, "no"], [A, B]), reward=reward, rows=3)
+    assert curve(tmp_path)[0]["rewards"] == [0.23, 0.23]
+    assert (found.calls, found.to_json()["best"]["reward"]) == (0, 0.23)
+
+
+async def test_the_control_is_told_other_rewards_and_the_curve_the_true_ones(
+    train: Train, reward: str, tmp_path: Path
+) -> None:
+    learner = Learner([A, "no"], [A, "no"], [A, "no"])
+    await train(learner, reward=reward, feedback="shuffled")
+    assert all(each["rewards"] == [0.25, -0.5] for each in curve(tmp_path))
+    assert any(each == [-0.5, 0.25] for each in learner.told.values())
+
+
+async def test_a_ceiling_ends_it_with_what_was_learnt_and_a_wish_to_stop_pauses_it(train: Train, reward: str) -> None:
+    found = await train(Learner([A, "no"], [B, A], [B, B]), interpreter="fake/labels", budget=Budget(calls=15))
+    assert found.status == "stopped"
+    assert found.stopped_by
+    assert found.to_json()["steps"] == 1
+    stop = StopSignal()
+    stop.set()
+    with pytest.raises(Paused):
+        await train(Learner([A, B], [A, B], [A, B]), interpreter="fake/labels", stop=stop)
+
+
+async def test_what_is_wrong_is_said_before_anything_is_made(train: Train, reward: str, tmp_path: Path) -> None:
+    for given, said in (
+        ({}, "neither"),
+        ({"reward": reward, "interpreter": "fake/labels"}, "one of them"),
+        ({"reward": "nowhere.py:f"}, "no file"),
+        ({"reward": reward.replace("by_length", "nothing")}, "nothing"),
+    ):
+        with pytest.raises(UserError, match=said):
+            await train(Learner([A, B], [A, B], [A, B]), **given)
+    with pytest.raises(UserError, match="a number from 0 to 1"):
+        await train(Learner([A, B], [A, B], [A, B]), reward=reward.replace("by_length", "too_much"))
+
+
+def test_the_curve_is_a_picture_with_a_dot_for_every_step() -> None:
+    drawn = curve_svg([-0.5, -0.25, 0.1])
+    assert drawn.count("<circle") == 3
+    assert "of 3 steps" in drawn
+    assert curve_svg([]).count("<circle") == 0
+
+
+def test_the_verb_names_the_extra_and_what_it_would_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = Path(__file__).parents[2] / "examples" / "openagi" / "toy.task.yaml"
+    (tmp_path / "model").mkdir()
+    asked = [
+        "train-generator",
+        str(task),
+        "--model",
+        str(tmp_path / "model"),
+        "--steps",
+        "3",
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    assert flowbot([*asked, "--dry-run", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"dry_run": True, "programs": 12}
+    monkeypatch.setitem(__import__("sys").modules, "torch", None)
+    assert flowbot([*asked, "--reward", f"{task.parent / 'metrics.py'}:by_words"]) == 2
+    assert "pip install -e '.[train]'" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

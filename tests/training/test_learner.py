@@ -1,0 +1,75 @@
+"""The real learner on a model of a few thousand weights; only where torch and its friends are installed (the extra train)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flowbot.fields import UserError
+from flowbot.training.learner import BEGUN, Learning, fit, last_checkpoint
+
+for _name in ("torch", "trl", "peft", "transformers", "datasets"):
+    pytest.importorskip(_name)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Llama of two small layers with a tokenizer of some words, as transformers saves them."""
+    import torch
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    folder = tmp_path_factory.mktemp("tiny")
+    words = [
+        "<unk>",
+        "<end>",
+        "Step",
+        "1",
+        "2",
+        ":::",
+        "process",
+        "terminal",
+        "use",
+        "next",
+        "::",
+        ".",
+        "plan",
+        "caption",
+    ]
+    tokenizer = Tokenizer(models.WordLevel({word: number for number, word in enumerate(words)}, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()  # pyright: ignore[reportAttributeAccessIssue]
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(words), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2, eos_token_id=1, pad_token_id=1
+    )  # fmt: skip
+    LlamaForCausalLM(config).save_pretrained(folder)
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<end>", unk_token="<unk>").save_pretrained(folder)
+    return folder
+
+
+def test_it_learns_leaves_an_adapter_and_goes_on_where_it_was(model: Path, tmp_path: Path) -> None:
+    seen: list[int] = []
+
+    def rewards(step: int, replies: Sequence[str]) -> list[float | None]:
+        seen.append(step)
+        assert all(each.startswith(BEGUN) for each in replies)
+        return [float(len(each)) / 100 for each in replies] if step % 2 else [None] * len(replies)
+
+    learning: dict[str, Any] = {"model": model, "samples": 2, "tokens": 8, "threads": 1}
+    fit(Learning(steps=4, **learning), "Write a plan.", tmp_path, rewards)
+    before = last_checkpoint(tmp_path)
+    assert before is not None
+    assert before[0] == 4
+    fit(Learning(steps=6, **learning), "Write a plan.", tmp_path, rewards)
+    assert seen == [0, 1, 2, 3, 4, 5]
+    assert (tmp_path / "adapter" / "adapter_model.safetensors").stat().st_size > 0
+
+
+def test_what_is_no_model_is_said_in_a_line(tmp_path: Path) -> None:
+    (tmp_path / "x.gguf").write_bytes(b"nothing")
+    for path in (tmp_path / "x.gguf", tmp_path):
+        with pytest.raises(UserError, match="no model that can be read"):
+            fit(Learning(path, steps=1), "?", tmp_path / "out", lambda step, replies: [None] * len(replies))
