@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flowbot.workflow.core import read_core
-from flowbot.workflow.starts.core import core_workflow
 from gradient_world import journal, proposals
 from search_help import searching
 
@@ -30,7 +28,9 @@ from flowbot.run.result import PLAN_USED
 from flowbot.task import Example, Task
 from flowbot.testing.fake import ReplyContent
 from flowbot.testing.fake_behaviours import BEHAVIOURS, counter
+from flowbot.workflow.core import read_core
 from flowbot.workflow.starts import single_call
+from flowbot.workflow.starts.core import core_workflow
 from flowbot.workflow.workflow import Workflow
 
 MANUAL = "Step 1:::process:::Say A.:::next::Step 2\nStep 2:::terminal:::Give the label."
@@ -157,7 +157,7 @@ async def test_what_is_too_long_or_copies_a_training_row_is_refused(task: Task, 
         + [f"Step {STEPS + 1}:::terminal:::Label."]
     )
     words = "one two three four five six seven eight nine ten"
-    copied = task.splits["train"][0].inputs | {"text": f"{words} letter 1"}
+    copied = {"text": f"{words} letter 1"}
     given = replace(task, splits={**task.splits, "train": [replace(task.train[0], inputs=copied), *task.train[1:]]})
     model = Modeller(iter([long, RIGHT.replace("Say B.", f"Say B. {words}"), HALF]))
     made, search = await searched(given, model, tmp_path)

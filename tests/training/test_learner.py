@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,7 @@ for _name in ("torch", "trl", "peft", "transformers", "datasets"):
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Llama of two small layers with a tokenizer of some words, as transformers saves them."""
-    import torch
-    from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+    torch, transformers, tokenizers = (import_module(name) for name in ("torch", "transformers", "tokenizers"))
 
     folder = tmp_path_factory.mktemp("tiny")
     words = [
@@ -39,14 +38,18 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "plan",
         "caption",
     ]
-    tokenizer = Tokenizer(models.WordLevel({word: number for number, word in enumerate(words)}, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()  # pyright: ignore[reportAttributeAccessIssue]
+    tokenizer = tokenizers.Tokenizer(
+        tokenizers.models.WordLevel({word: number for number, word in enumerate(words)}, unk_token="<unk>")
+    )
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
     torch.manual_seed(0)
-    config = LlamaConfig(
+    config = transformers.LlamaConfig(
         vocab_size=len(words), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2, eos_token_id=1, pad_token_id=1
     )  # fmt: skip
-    LlamaForCausalLM(config).save_pretrained(folder)
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<end>", unk_token="<unk>").save_pretrained(folder)
+    transformers.LlamaForCausalLM(config).save_pretrained(folder)
+    transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, eos_token="<end>", unk_token="<unk>"
+    ).save_pretrained(folder)
     return folder
 
 
@@ -58,7 +61,7 @@ def test_it_learns_leaves_an_adapter_and_goes_on_where_it_was(model: Path, tmp_p
         assert all(each.startswith(BEGUN) for each in replies)
         return [float(len(each)) / 100 for each in replies] if step % 2 else [None] * len(replies)
 
-    learning: dict[str, Any] = {"model": model, "samples": 2, "tokens": 8, "threads": 1}
+    learning: dict[str, Any] = {"model": model, "samples": 2, "tokens": 8}
     fit(Learning(steps=4, **learning), "Write a plan.", tmp_path, rewards)
     before = last_checkpoint(tmp_path)
     assert before is not None

@@ -37,7 +37,16 @@ from flowbot.task.splits import SPLITS
 from flowbot.workflow.starts import Start, find_start, list_starts
 from flowbot.workflow.workflow import Workflow
 
-from .entries import MethodEntry, ModelsEntry, PeerMethod, SearchMethod, SharedCeilings, StartMethod, TaskOfFile, TaskOfSet
+from .entries import (
+    MethodEntry,
+    ModelsEntry,
+    PeerMethod,
+    SearchMethod,
+    SharedCeilings,
+    StartMethod,
+    TaskOfFile,
+    TaskOfSet,
+)
 from .published import Published, read_published
 
 KEYS = ("flowbot", "name", "tasks", "methods", "models", "seeds", "effort", "budget", "baseline", "published")
@@ -252,5 +261,9 @@ def _task(name: str, entry: Any, path: Path) -> Task:
         except UserError as error:
             raise error.at(f"{where}: {error.where}") from None
     else:
-        raise UserError(where, kind_of(entry), "the path of a task file, {file: PATH, rows: [TRAIN, VAL, TEST]}, or {set: NAME, data: FOLDER}")
+        raise UserError(
+            where,
+            kind_of(entry),
+            "the path of a task file, {file: PATH, rows: [TRAIN, VAL, TEST]}, or {set: NAME, data: FOLDER}",
+        )
     return found if found.name == name else replace(found, name=name)

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from .console import Console
 from .options import OUT, Calls, Output, TaskFile, whole
 
-_OUT = Path("generator")
+_PACKAGES = ("torch", "trl", "peft", "transformers", "datasets")
 
 
 def train_generator(
@@ -22,17 +22,14 @@ def train_generator(
     interpreter: str | None = None,
     reward: str | None = None,
     rows: Annotated[int | None, Parameter(converter=whole)] = None,
-    examples: Annotated[int, Parameter(converter=whole)] = 1,
     samples: Annotated[int, Parameter(converter=whole)] = 4,
     program_tokens: Annotated[int, Parameter(converter=whole)] = 512,
     learning_rate: float = 3e-4,
     beta: float = 0.05,
-    temperature: float = 1.0,
     feedback: Literal["real", "shuffled"] = "real",
     seed: Annotated[int, Parameter(converter=whole)] = 0,
     vllm: Annotated[bool, Parameter(negative=())] = False,
-    threads: Annotated[int | None, Parameter(converter=whole)] = None,
-    out: Annotated[Path, OUT] = _OUT,
+    out: Annotated[Path, OUT] = Path("generator"),
     calls: Calls = Calls(),  # noqa: B008
     output: Output = Output(),  # noqa: B008
 ) -> int:
@@ -53,8 +50,6 @@ def train_generator(
         FILE.py:NAME in place of --interpreter: a function of a program's steps and the training rows that returns a number from 0 to 1.
     rows
         Training rows that each program is run on, the first of the file; all otherwise.
-    examples
-        Of these rows, as many of which the generator is told what comes in.
     samples
         Programs a step; each is compared with the mean of the others.
     program_tokens
@@ -63,16 +58,12 @@ def train_generator(
         Of the adapter.
     beta
         Price of leaving the base model, in reward a nat.
-    temperature
-        Of sampling.
     feedback
         What the learner is told: real, the rewards; shuffled, those of other samples of the step: the control.
     seed
         Of sampling and of the adapter's first values.
     vllm
         Sample by vLLM on the GPU that learns.
-    threads
-        Of torch on processors; its own choice otherwise.
     out
         The training's folder.
     """
@@ -80,6 +71,7 @@ def train_generator(
 
     from flowbot.fields.numbers import require_above_0
     from flowbot.lm.stop import StopSignal
+    from flowbot.task import Task
     from flowbot.training.generator import Trained, train_generator_async
     from flowbot.training.learner import Learning
     from flowbot.web.extra import require_extra
@@ -89,34 +81,26 @@ def train_generator(
 
     console = Console.open(output)
     for name, value in {
-        "steps": steps, "samples": samples, "rows": rows, "program-tokens": program_tokens, "threads": threads,
-        "learning-rate": learning_rate, "temperature": temperature,
-    }.items():  # fmt: skip
+        "steps": steps,
+        "rows": rows,
+        "program-tokens": program_tokens,
+        "learning-rate": learning_rate,
+    }.items():
         require_above_0(value, f"--{name}")
-    learning = Learning(model, steps, samples, program_tokens, learning_rate, beta, temperature, seed, vllm, threads)
+    learning, loaded = Learning(model, steps, samples, program_tokens, learning_rate, beta, seed, vllm), Task.load(task)
     if calls.dry_run:
         console.json({"dry_run": True, "programs": steps * samples})
         console.result(f"{steps * samples} programs at most would be written and scored; no model was called.")
         return 0
-    packages = ["torch", "trl", "peft", "transformers", "datasets", *(["gguf"] if model.suffix == ".gguf" else [])]
-    require_extra("flowbot train-generator", "train", *packages)
+    require_extra("flowbot train-generator", "train", *_PACKAGES, *(["gguf"] if model.suffix == ".gguf" else []))
     stop, display = StopSignal(), Display(console)
 
     async def trained() -> Trained:
         with display:
             return await train_generator_async(
-                task,
-                learning,
-                out,
-                interpreter=interpreter,
-                reward=reward,
-                rows=rows,
-                shown_rows=examples,
-                feedback=feedback,
-                models=calls.listed(),
-                progress=display.show,
-                **calls.settings(stop),
-            )
+                loaded, learning, out, interpreter=interpreter, reward=reward, rows=rows, feedback=feedback,
+                models=calls.listed(), progress=display.show, **calls.settings(stop),
+            )  # fmt: skip
 
     with pausing(stop, say=display.news):
         found = asyncio.run(trained())
@@ -131,8 +115,6 @@ def train_generator(
         console.say(
             f"{facts['skipped']} of {facts['steps']} steps taught nothing: all samples had the same reward.", "soft"
         )
-    if facts["best"] is not None:
-        console.say(f"Best program, reward {facts['best']['reward']:.3f}: {out / 'best.core.txt'}")
     console.say(f"Written: {out}; see {out / 'report.md'}.", "soft")
     if found.stopped_by:
         console.say(f"{found.stopped_by}. With a higher ceiling the same command goes on.", "warn")

@@ -39,10 +39,8 @@ class Learning:
         tokens: of a program at most.
         rate: of learning.
         beta: price of a nat that a reply is away from the base model, in reward.
-        temperature: of sampling.
         seed: of sampling, and of the adapter's first values.
         vllm: sample by vLLM on the same GPU.
-        threads: of torch; its own choice when None.
     """
 
     model: Path
@@ -51,10 +49,8 @@ class Learning:
     tokens: int = 512
     rate: float = 3e-4
     beta: float = 0.05
-    temperature: float = 1.0
     seed: int = 0
     vllm: bool = False
-    threads: int | None = None
 
 
 def last_checkpoint(folder: Path) -> tuple[int, Path] | None:
@@ -80,8 +76,6 @@ def fit(learning: Learning, question: str, folder: Path, rewards: Rewards) -> No
         UserError: if the model cannot be read, or is of a kind that has no such layers.
     """
     torch, trl, peft = (import_module(name) for name in ("torch", "trl", "peft"))
-    if learning.threads is not None:
-        torch.set_num_threads(learning.threads)
     gpu = bool(torch.cuda.is_available())
     if learning.vllm and not gpu:
         raise UserError("--vllm", "no GPU that torch can use", "leave it out; or a machine with one")
@@ -101,7 +95,7 @@ def fit(learning: Learning, question: str, folder: Path, rewards: Rewards) -> No
         learning_rate=learning.rate,
         lr_scheduler_type="constant",
         beta=learning.beta,
-        temperature=learning.temperature,
+        temperature=1.0,
         top_p=TOP_P,
         top_k=TOP_K,
         seed=learning.seed,

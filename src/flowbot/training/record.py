@@ -11,17 +11,17 @@ from typing import Any
 
 from flowbot.fields import UserError
 from flowbot.fields.files import read_text, write_text
-from flowbot.fields.words import count
+from flowbot.fields.foreign import Count, Record, checked
 
-CURVE, BEST, SETTINGS = "curve.jsonl", "best.core.txt", "settings.json"
+CURVE, SETTINGS = "curve.jsonl", "settings.json"
 MOST_CURVE = 200_000_000
+"""Bytes of the largest curve that is read."""
 WINDOW = 5
 """Steps of the running mean."""
 _WIDTH, _HEIGHT, _EDGE = 640, 240, 36
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(Record):
     """One step.
 
     Args:
@@ -33,12 +33,12 @@ class Step:
         calls: model calls of the whole training by then.
     """
 
-    step: int
-    rewards: tuple[float, ...]
-    programs: tuple[str, ...]
-    valid: int
+    step: Count
+    rewards: list[float]
+    programs: list[str]
+    valid: Count
     taught: bool
-    calls: int = 0
+    calls: Count = 0
 
     @property
     def mean(self) -> float:
@@ -47,7 +47,7 @@ class Step:
 
 
 @dataclass(slots=True)
-class Record:
+class Curve:
     """The steps of a training in its folder.
 
     Args:
@@ -59,43 +59,38 @@ class Record:
     steps: list[Step] = field(default_factory=list[Step])
 
     @staticmethod
-    def open(folder: Path, settings: dict[str, Any], done: int) -> Record:
-        """The record of a folder, made if need be, with the steps that the last checkpoint holds.
+    def open(folder: Path, settings: dict[str, Any], done: int) -> Curve:
+        """The curve of a folder, made if need be, up to the last checkpoint: what was noted after it is made anew.
 
         Args:
             folder: of the training.
             settings: that decide what is learnt; a folder is for one training.
-            done: steps of the checkpoint. What was noted after it is made anew.
+            done: steps of the checkpoint.
 
         Raises:
-            UserError: if the folder holds another training, or a line that is none.
+            UserError: if the folder holds another training, or a line that is none of its steps.
         """
         folder.mkdir(parents=True, exist_ok=True)
         file, text = folder / SETTINGS, json.dumps(settings, ensure_ascii=False, indent=1, sort_keys=True)
-        if file.exists() and (before := read_text(file, limit=100_000)) != text:
-            other = sorted(name for name, value in settings.items() if _read(before, file).get(name) != value)
-            raise UserError(
-                str(folder), f"a training with other settings ({', '.join(other)})", "another folder: --out"
-            )
+        if file.exists() and read_text(file, limit=1_000_000) != text:
+            raise UserError(str(folder), "a training with other settings", "another folder: --out")
         write_text(file, text)
-        curve, steps = folder / CURVE, list[Step]()
-        if curve.exists():
-            for number, line in enumerate(read_text(curve, limit=MOST_CURVE).splitlines()[:done], 1):
+        curve = Curve(folder)
+        if (folder / CURVE).exists():
+            for number, line in enumerate(read_text(folder / CURVE, limit=MOST_CURVE).splitlines()[:done], 1):
+                where = f"{folder / CURVE}:{number}"
                 try:
-                    row = json.loads(line)
-                    steps.append(Step(**{**row, "rewards": tuple(row["rewards"]), "programs": tuple(row["programs"])}))
-                except (ValueError, TypeError, KeyError):
-                    raise UserError(f"{curve}: line {number}", "no step of a training", "the line as it was") from None
-        record = Record(folder, steps)
-        write_text(curve, "".join(_line(each) for each in steps))
-        return record
+                    curve.steps.append(checked(Step, json.loads(line), where))
+                except ValueError:
+                    raise UserError(where, "no JSON", "a step of the training") from None
+        return curve
 
     def add(self, step: Step) -> None:
         """Note a step; a killed training finds it again."""
         self.steps.append(step)
-        write_text(self.folder / CURVE, "".join(_line(each) for each in self.steps))
+        write_text(self.folder / CURVE, "".join(f"{each.model_dump_json()}\n" for each in self.steps))
         if (best := self.best) is not None:
-            write_text(self.folder / BEST, best[1] + "\n")
+            write_text(self.folder / "best.core.txt", best[1] + "\n")
 
     @property
     def best(self) -> tuple[float, str] | None:
@@ -103,35 +98,31 @@ class Record:
         found = [pair for each in self.steps for pair in zip(each.rewards, each.programs, strict=True) if pair[0] >= 0]
         return max(found, key=lambda pair: pair[0], default=None)
 
-    def report(self, about: Sequence[str]) -> None:
-        """Write `curve.svg` and `report.md`.
-
-        Args:
-            about: what is to be said of the training, a sentence each.
-        """
-        write_text(self.folder / "curve.svg", curve_svg([each.mean for each in self.steps]))
-        lines = ["# A generator that learns from reward", "", *about, "", "![Mean reward by step](curve.svg)", ""]
-        if self.best is not None:
-            lines += [f"The best program, reward {self.best[0]:.3f}:", "", "```text", self.best[1], "```", ""]
-        lines += ["| step | mean reward | best | valid | taught |", "|---|---|---|---|---|"]
-        lines += [
-            f"| {each.step} | {each.mean:.3f} | {max(each.rewards):.3f} | {each.valid} of {len(each.rewards)} | "
-            f"{'yes' if each.taught else 'no'} |"
-            for each in self.steps
-        ]
-        write_text(self.folder / "report.md", "\n".join(lines) + "\n")
-
     def summary(self) -> dict[str, Any]:
-        """The first and the last `WINDOW` steps, as data."""
-        first, last = self.steps[:WINDOW], self.steps[-WINDOW:]
+        """Mean rewards of the first and the last `WINDOW` steps, and what else is to be said in numbers."""
+        first, last = ([each.mean for each in some] for some in (self.steps[:WINDOW], self.steps[-WINDOW:]))
         return {
             "steps": len(self.steps),
-            "first": fmean(each.mean for each in first) if first else None,
-            "last": fmean(each.mean for each in last) if last else None,
+            "first": fmean(first) if first else None,
+            "last": fmean(last) if last else None,
             "window": WINDOW,
             "skipped": sum(not each.taught for each in self.steps),
             "best": None if self.best is None else {"reward": self.best[0], "program": self.best[1]},
         }
+
+    def report(self, about: str) -> None:
+        """Write `curve.svg`, and `report.md` with what is to be said of the training."""
+        write_text(self.folder / "curve.svg", curve_svg([each.mean for each in self.steps]))
+        valid, all_of = sum(each.valid for each in self.steps), sum(len(each.rewards) for each in self.steps)
+        lines = [
+            "# A generator that learns from reward",
+            about,
+            f"{valid} of {all_of} programs could be run.",
+            "![Mean reward by step](curve.svg)",
+        ]
+        if (best := self.best) is not None:
+            lines.append(f"The best program, reward {best[0]:.3f}:\n\n```text\n{best[1]}\n```")
+        write_text(self.folder / "report.md", "\n\n".join(lines) + "\n")
 
 
 def curve_svg(means: Sequence[float]) -> str:
@@ -145,31 +136,11 @@ def curve_svg(means: Sequence[float]) -> str:
     dots = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5"/>' for x, y in (at(*each) for each in enumerate(means)))
     running = [at(end - 1, fmean(means[max(0, end - WINDOW) : end])) for end in range(1, len(means) + 1)]
     line = " ".join(f"{x:.1f},{y:.1f}" for x, y in running)
-    bottom, left = _HEIGHT - _EDGE, _EDGE
-    marks = "".join(
-        f'<text x="{left - 6}" y="{at(0, value)[1] + 4:.1f}" text-anchor="end">{value:.2f}</text>'
-        for value in (low, high)
-    )
+    marks = "".join(f'<text x="2" y="{at(0, value)[1] + 4:.1f}">{value:.2f}</text>' for value in (low, high))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" viewBox="0 0 {_WIDTH} {_HEIGHT}" font-size="11" '
-        f'font-family="system-ui,sans-serif" fill="currentColor"><title>Mean reward by step, of {count(len(means), "step")}</title>'
-        f"<style>svg:root{{color-scheme:light dark}}</style>"
-        f'<path d="M{left},{_EDGE}V{bottom}H{_WIDTH - _EDGE}" fill="none" stroke="currentColor" opacity="0.4"/>{marks}'
-        f'<text x="{_WIDTH - _EDGE}" y="{bottom + 18}" text-anchor="end">step {max(0, len(means) - 1)}</text>'
+        f'font-family="system-ui,sans-serif" fill="currentColor"><title>Mean reward by step; steps: {len(means)}</title>'
+        f"<style>svg:root{{color-scheme:light dark}}</style>{marks}"
+        f'<text x="{_WIDTH - _EDGE}" y="{_HEIGHT - 14}" text-anchor="end">step {max(0, len(means) - 1)}</text>'
         f'<g opacity="0.4">{dots}</g><polyline points="{line}" fill="none" stroke="currentColor" stroke-width="2"/></svg>\n'
     )
-
-
-def _line(step: Step) -> str:
-    told = {name: getattr(step, name) for name in ("step", "rewards", "programs", "valid", "taught", "calls")}
-    return json.dumps(told, ensure_ascii=False) + "\n"
-
-
-def _read(text: str, file: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(text)
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise UserError(str(file), "no settings of a training", "another folder: --out")
-    return found
