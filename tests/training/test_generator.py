@@ -51,7 +51,7 @@ def task() -> Task:
 def learning(tmp_path: Path) -> Learning:
     """Three steps of two samples from a file that is no model: the pretend learner reads none."""
     (tmp_path / "model.gguf").write_bytes(b"no model")
-    return Learning(tmp_path / "model.gguf", steps=3, samples=2)
+    return Learning(tmp_path / "model.gguf", steps=3, samples=2, seed=2)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from math import isfinite
@@ -31,7 +31,7 @@ from .learner import Learning, Rewards, fit, last_checkpoint
 from .record import Curve, Step
 from .reward import read, taught, told
 
-Worth: TypeAlias = Callable[[str, CoreProgram], Awaitable[float]]
+Worth: TypeAlias = Callable[[str, CoreProgram], Coroutine[Any, Any, float]]
 """What a valid program is worth, from 0 to 1."""
 Fit: TypeAlias = Callable[[Learning, str, Path, Rewards], None]
 
