@@ -77,7 +77,7 @@ def reached(start: Data, wanted: Data, end: Data) -> dict[str, bool]:
 
 def simulate(start: Data, wanted: Data, plan: Sequence[str]) -> dict[str, Any]:
     """The score of a plan, what is wrong with it in words, and its two parts."""
-    data, useful, said = start, 0, []
+    data, useful, said = start, 0, list[str]()
     for number, tool in enumerate(plan, 1):
         after = step(tool, data)
         if isinstance(after, str):
