@@ -646,7 +646,7 @@ def test_functions_of_the_program_and_of_flowbot_have_no_address() -> None:
 
 
 def test_an_unknown_executor_is_the_users_error() -> None:
-    with pytest.raises(UserError, match="loop or processes"):
+    with pytest.raises(UserError, match="loop, processes, ray"):
         open_executor("threads")  # type: ignore[arg-type]
 
 

@@ -60,8 +60,8 @@ _SANDBOX = (
     "system; Linux); the first that can be had otherwise."
 )
 _EXECUTOR = (
-    "Where metrics and tools of your own run: loop (in this process, metrics one at a time), or processes (in worker "
-    "processes, as many side by side as there are processors)."
+    "Where metrics and tools of your own run: loop (in this process, metrics one at a time), processes (in worker "
+    "processes, as many side by side as there are processors), or a cluster: ray, ray://HOST:PORT, dask://HOST:PORT."
 )
 _CACHE = "Folder of stored responses, local models and search indexes; the user's cache folder otherwise."
 CacheDir = Annotated[Path | None, Parameter(group=PLACES, help=_CACHE)]
@@ -131,7 +131,7 @@ class Calls:
     sandbox: Annotated[
         Literal["monty", "bubblewrap"] | None, Parameter(group=MODELS, show_default=False, help=_SANDBOX)
     ] = None
-    executor: Annotated[Literal["loop", "processes"], Parameter(group=MODELS, help=_EXECUTOR)] = "loop"
+    executor: Annotated[str, Parameter(group=MODELS, help=_EXECUTOR)] = "loop"
     price: Price = None
     max_calls: Annotated[int | None, Parameter(group=CEILINGS, converter=whole)] = None
     """Model calls."""

@@ -19,7 +19,7 @@ from flowbot.lm.pace import Pace
 from flowbot.lm.prices import Price, is_price
 from flowbot.lm.stop import StopSignal
 
-from .executors import ExecutorName
+from .executors import EXECUTORS, is_executor
 from .sandbox.chosen import SandboxName
 
 P = ParamSpec("P")
@@ -47,7 +47,8 @@ class WorkbenchSettings(CallSettings, total=False):
         budget: ceilings. They end a search but are no part of a run's identity; those of a workbench hold for all of its runs
             together, and a run's own count within them.
         price: USD per million input and output tokens, where a model's price is not known: one pair, or by model string.
-        executor: where metrics and tools that are plain functions run: `loop`, in this process, or `processes`.
+        executor: where metrics and tools that are plain functions run: `loop`, in this process, `processes`, or on a cluster: `ray`,
+            `ray://HOST:PORT`, `dask://HOST:PORT`.
         max_reply_tokens: what a call of a program of the user's own that names no limit reserves under a ceiling for its reply; the
             model's context, 128,000 at most, when None.
         stop: when set, no new call is sent, and those in flight have 10 s to finish: `optimize` then returns a paused result,
@@ -56,7 +57,7 @@ class WorkbenchSettings(CallSettings, total=False):
 
     budget: Budget | None
     price: Price | None
-    executor: ExecutorName
+    executor: str
     max_reply_tokens: int | None
     stop: StopSignal | None
 
@@ -74,7 +75,7 @@ CHECKS: Checks = {
         "two numbers, USD per million input and output tokens, such as (0.4, 1.6), or such pairs by model",
     ),
     "cache_dir": FOLDER,
-    "executor": choice(get_args(ExecutorName)),
+    "executor": (is_executor, EXECUTORS),
     "max_reply_tokens": (
         lambda value: isinstance(value, int) and not isinstance(value, bool) and value > 0,
         "a whole number above 0",

@@ -180,11 +180,13 @@ class Workbench:
 
         Raises:
             UserError: for an unknown model, a missing key or price, or a store that cannot serve.
+            InfrastructureError: if the executor has nowhere to run calls.
         """
 
         def opened(name: str) -> LM:
             return open_lm(name, session, cache_dir=self.cache_dir, price=price or self.price, say=say)
 
+        await self.executor.ready()
         async with AsyncExitStack() as stack:
             lm = None if model is None else opened(model)
             if lm is not None:

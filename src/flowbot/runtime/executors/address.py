@@ -30,7 +30,7 @@ class Address:
     Args:
         name: its qualified name in its module.
         module: the module's name; empty for a file that is imported by its path, as those that a task file names.
-        file: the module's file; empty for a module without one.
+        file: the module's file; empty for a module without one, and for one that is where each machine has it, with that content.
         sha256: of a Python file's content; another content is another function.
     """
 
@@ -81,7 +81,7 @@ class Functions:
             Unsendable: if it is not there, or not the same.
         """
         if address not in self._found:
-            if _fingerprint(address.file) != address.sha256:
+            if address.file and _fingerprint(address.file) != address.sha256:
                 raise Unsendable(f"{address.file} was changed since it was imported")
             self._found[address] = self._imported(address)
         return self._found[address]
@@ -97,12 +97,13 @@ class Functions:
             return _held(found, rest) if rest else found
         try:
             if address.file and find_spec(address.module.partition(".")[0]) is None:
-                _reach(_root(address))
+                _reach(root_of(address))
             module = importlib.import_module(address.module)
         except (Exception, SystemExit) as error:
             raise Unsendable(f"module {address.module} cannot be imported elsewhere ({error})") from error
-        found = _held(module, address.name)
-        if _file(module) != address.file or not callable(found):
+        found, file = _held(module, address.name), _file(module)
+        same = file == address.file if address.file else _fingerprint(file) == address.sha256
+        if not same or not callable(found):
             raise Unsendable(f"module {address.module} is another one elsewhere")
         return found
 
@@ -125,9 +126,11 @@ def _fingerprint(file: str) -> str:
         raise Unsendable(f"{file} cannot be read") from error
 
 
-def _root(address: Address) -> Path:
-    """The folder that a module is imported from."""
+def root_of(address: Address) -> Path:
+    """The folder that a module is imported from; of a file that is imported by its path, the one that it is in."""
     path = Path(address.file)
+    if not address.module:
+        return path.parent
     up = address.module.count(".") + (1 if path.stem == "__init__" else 0)
     return path.parents[up]
 

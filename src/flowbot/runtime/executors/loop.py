@@ -33,6 +33,9 @@ class LoopExecutor:
         """One at a time for metrics; tools run side by side."""
         return self._metrics_turn if call.kind == "metric" else nullcontext()
 
+    async def ready(self) -> None:
+        """This process is there."""
+
     async def run(self, call: Call) -> Outcome:
         """Make one call; see `Executor`."""
         async with self._metric if call.kind == "metric" else nullcontext():

@@ -5,25 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from typing import Any
 
-from flowbot.fields import InfrastructureError, StepError, UserError
+from flowbot.fields import InfrastructureError
 
-from .address import Address, Unsendable, address_of
+from .child import Lost
 from .job import Job
-from .loop import LoopExecutor
-from .protocol import Call, Outcome
-from .worker_process import Lost, NotStarted, Worker
+from .protocol import Outcome
+from .sending import TRIES, SendingExecutor
+from .worker_process import Worker
 
 _log = logging.getLogger(__name__)
 
-TRIES = 3
-"""How often a job is run whose worker is lost each time."""
 
-
-class ProcessExecutor:
+class ProcessExecutor(SendingExecutor):
     """Runs calls in worker processes, one at a time in each, metrics too. Processes are started when they are needed
     and kept until the end.
 
@@ -35,63 +30,25 @@ class ProcessExecutor:
     """
 
     def __init__(self, workers: int | None = None) -> None:
+        super().__init__()
         self._size = workers or _processors()
-        self._here = LoopExecutor()
         self._turns = asyncio.Semaphore(self._size)
         self._places = asyncio.Semaphore(self._size)
         self._workers: list[Worker] = []
         self._closed = False
         self._closing = asyncio.Lock()
-        self._process = os.getpid()
-        # By identity, for not all callables can be hashed; the callable is kept, so that no other gets its number.
-        self._addresses: dict[int, tuple[Callable[..., Any], Address | str]] = {}
-        self._logged: set[str] = set()
 
     @property
     def pids(self) -> tuple[int, ...]:
         """The numbers of the processes that are there."""
         return tuple(sorted(worker.pid for worker in self._workers if worker.alive))
 
-    def turn(self, call: Call) -> AbstractAsyncContextManager[None]:
-        """As many as there are workers; those of this process for what cannot be sent."""
-        return self._here.turn(call) if isinstance(self._address(call), str) else self._turns
-
-    async def run(self, call: Call) -> Outcome:
-        """Make one call; see `Executor`."""
-        try:
-            address = self._address(call)
-            if isinstance(address, str):
-                raise Unsendable(address)
-            job = Job.of(call, address)
-            try:
-                return await self.done(job)
-            except Unsendable as reason:
-                self._addresses[id(call.function)] = (call.function, str(reason))
-                raise
-        except Unsendable as reason:
-            line = f"{call.kind} {call.name} runs in this process: {reason}"
-            if line not in self._logged:
-                self._logged.add(line)
-                _log.info("%s", line, extra={"event": "executor.here", "tool": call.name})
-            return await self._here.run(call)
-        except NotStarted as lost:
-            raise InfrastructureError(f"worker processes do not start: the last of {TRIES} {lost}") from lost
-        except Lost as lost:
-            return Outcome(error=StepError(f"its process was lost {TRIES} times out of {TRIES}; the last one {lost}"))
+    async def ready(self) -> None:
+        """Processes are started when they are needed."""
 
     async def done(self, job: Job) -> Outcome:
-        """Run a job to its end in a worker, in another one where that is lost.
-
-        Raises:
-            Unsendable: if the workers cannot find its function.
-            Lost: how the last one was lost.
-            InfrastructureError: if there can be no process.
-            UserError: in a process that was forked from the workers' owner.
-        """
-        if self._process != os.getpid():
-            raise UserError(
-                "executor", "worker processes of the one that this was forked from", "its own: open it here"
-            )
+        """Run a job to its end in a worker, in another one where that is lost; see `SendingExecutor`."""
+        self.require_own()
         lost = Lost()
         async with self._places:
             for number in range(TRIES):
@@ -105,7 +62,7 @@ class ProcessExecutor:
 
     async def close(self) -> None:
         """End the processes: those without work by themselves, the others at once."""
-        if self._process != os.getpid():
+        if not self.is_own:
             return
         self._closed = True
         async with self._closing:
@@ -138,7 +95,7 @@ class ProcessExecutor:
         self._workers = [each for each in self._workers if not each.gone]
         if not self._closed:
             try:
-                worker = await Worker.start()
+                worker = await Worker.begin()
             except OSError as error:
                 raise InfrastructureError(f"worker processes do not start: {error}") from error
             self._workers.append(worker)
@@ -147,16 +104,8 @@ class ProcessExecutor:
             worker.kill()
         raise InfrastructureError("worker processes: closed while a call was under way")
 
-    def _address(self, call: Call) -> Address | str:
-        """Where the call's function is, or why it can only be called here."""
-        known = self._addresses.get(id(call.function))
-        if known is None:
-            try:
-                known = (call.function, address_of(call.function))
-            except Unsendable as reason:
-                known = (call.function, str(reason))
-            self._addresses[id(call.function)] = known
-        return known[1]
+    def _turn(self) -> AbstractAsyncContextManager[None]:
+        return self._turns
 
 
 def _processors() -> int:

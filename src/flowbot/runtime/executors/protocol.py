@@ -13,7 +13,6 @@ from typing import Any, Literal, Protocol
 
 from flowbot.fields.bounds import NAME, bounded
 
-ExecutorName = Literal["loop", "processes"]
 Kind = Literal["tool", "metric"]
 """How a function is called and what its result is read as; see `loop.py`."""
 
@@ -90,6 +89,14 @@ class Executor(Protocol):
 
         A caller whose `run` goes on when nobody waits for it any more holds this outside, so that what has not begun
         by then does not begin. `run` is correct without.
+        """
+        ...
+
+    async def ready(self) -> None:
+        """See that there is somewhere to run calls, before anything is paid for that needs them.
+
+        Raises:
+            InfrastructureError: if there is not, as when a cluster cannot be reached.
         """
         ...
 

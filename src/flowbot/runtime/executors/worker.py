@@ -7,6 +7,8 @@ what were standard input and output:
     worker  {"ready": true}; for each job {"cannot": why}, or {"begun": true} and then
             {"value": result, "seconds": s} or {"error": what was raised, "seconds": s}
 
+Told of a cluster (`{"path": …, "cluster": "ray"}`) it is no worker and speaks with that; see `bridge.py`.
+
 The user's functions do not reach that channel: their standard input is empty, and what they print goes to standard error.
 """
 
@@ -19,6 +21,7 @@ import signal
 import sys
 import threading
 import time
+from functools import partial
 from typing import IO, Any
 
 _PR_SET_PDEATHSIG = 1
@@ -32,11 +35,15 @@ def main() -> None:
     reading, writing = _channel()
     hello = _read(reading)
     if hello is None:
-        return
+        return None
     sys.path[:] = hello["path"]
+    if "cluster" in hello:
+        from flowbot.runtime.executors.bridge import serve
+
+        return serve(hello["cluster"], partial(_read, reading), writing)
     jobs: queue.SimpleQueue[Any] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(reading, jobs), daemon=True).start()
-    _work(jobs, writing)
+    return _work(jobs, writing)
 
 
 def _channel() -> tuple[IO[bytes], IO[bytes]]:

@@ -18,9 +18,9 @@ from flowbot.fields import InfrastructureError, StepError, UserError
 from flowbot.fields.bounds import raised
 from flowbot.fields.files import sha256
 from flowbot.runtime.executors.address import Address
+from flowbot.runtime.executors.child import Lost
 from flowbot.runtime.executors.job import Job
 from flowbot.runtime.executors.processes import ProcessExecutor
-from flowbot.runtime.executors.worker_process import Lost
 from flowbot.runtime.jsonlike import to_json
 
 from .protocol import MEMORY_MB, PRINTED_BYTES, SECONDS, script_error
