@@ -24,7 +24,7 @@ from flowbot.lm.lm import LM
 from flowbot.lm.session import Session
 from flowbot.runtime.engine import Engine
 from flowbot.runtime.evaluation import evaluate
-from flowbot.runtime.executors import ExecutorName, open_executor
+from flowbot.runtime.executors import open_executor
 from flowbot.store import Store
 from flowbot.task import Task
 from flowbot.testing.fake import FakeClient
@@ -54,7 +54,7 @@ FLOW: dict[str, Any] = {
     "nodes": {"say": {"kind": "llm", "in": {"note": "note"}, "out": {"text": "str"}}},
     "parameters": {"say": {"instruction": "Say it."}},
 }
-NAMES: tuple[ExecutorName, ...] = ("loop", "processes")
+NAMES = ("loop", "processes")
 
 
 def task_in(folder: Path, metric: str, examples: int) -> Task:
@@ -72,7 +72,7 @@ def said(request: Request) -> str:
     return request.messages[-1].content
 
 
-async def timed(task: Task, workflow: Workflow, executor: ExecutorName) -> tuple[float, list[float]]:
+async def timed(task: Task, workflow: Workflow, executor: str) -> tuple[float, list[float]]:
     """Seconds of one evaluation, and its scores."""
     session = Session(store=Store.memory())
     engine = Engine(LM(FakeClient(said), session), session, executor=open_executor(executor))

@@ -17,7 +17,7 @@ from typing import IO, Any
 from flowbot.fields import UserError
 
 from .job import Job
-from .pool import LOOK_SECONDS, OPEN_SECONDS, Cluster, ClusterError, Pool
+from .pool import LOOK_SECONDS, Cluster, ClusterError, Pool
 from .shipping import Shipping
 
 _CLOSE_SECONDS = 10.0
@@ -64,7 +64,7 @@ class _Bridge:
     async def _watch(self) -> None:
         """Tell how many places there are; end where there has been none for long."""
         told, alone = -1, 0.0
-        while alone < OPEN_SECONDS:
+        while alone < self._pool.patience:
             if (places := self._pool.places) != told:
                 told = places
                 self._send({"places": places})

@@ -14,6 +14,8 @@ from .station import LEASE_SECONDS, release
 LOOK_SECONDS = 0.5
 OPEN_SECONDS = 120.0
 """Time until the first station is there: a cluster may have to start a machine for it. So long may it also be without any."""
+GONE_SECONDS = 10.0
+"""So long may it be without any where it does not answer."""
 
 
 class ClusterError(Exception):
@@ -79,7 +81,7 @@ class Pool:
         self._free: asyncio.Queue[_Standing] = asyncio.Queue()
         self._aside: set[asyncio.Task[Any]] = set()
         self._keys = count(1)
-        self._why, self._is_unfit = "", False
+        self._why, self._is_unfit, self._answers = "", False, True
 
     @property
     def places(self) -> int:
@@ -104,6 +106,11 @@ class Pool:
             if self._is_unfit:
                 break
         raise ClusterError(self.lonely)
+
+    @property
+    def patience(self) -> float:
+        """Seconds for which there may be no place."""
+        return OPEN_SECONDS if self._answers else GONE_SECONDS
 
     @property
     def lonely(self) -> str:
@@ -151,9 +158,9 @@ class Pool:
         """Start what is missing, and tell all that we are there."""
         for number in count():
             try:
-                wanted = await self._cluster.wanted()
+                wanted, self._answers = await self._cluster.wanted(), True
             except Exception as error:  # of the cluster's package
-                self._why, wanted = line_of(error), dict[str, int]()
+                self._why, self._answers, wanted = f"it does not answer: {line_of(error)}", False, dict[str, int]()
             for where, slots in wanted.items():
                 if where not in self._standing and where not in self._starting:
                     self._starting[where] = asyncio.create_task(self._start(where, slots))

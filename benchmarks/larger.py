@@ -1,0 +1,309 @@
+"""What a cluster changes, which must be nothing but where functions run, and what it costs.
+
+    pip install -e '.[ray,dask]'
+    python benchmarks/larger.py OUT equal [--rounds 3]     # journals and results of a search under each executor, a machine lost in mid-run
+    python benchmarks/larger.py OUT speed [--rounds 5]     # a metric of 50 ms of processor time, and one of none, on each
+
+The clusters stand on this machine: Ray with two node processes of one processor each and 80 MB for objects, Dask with two worker processes.
+`equal` runs `flowbot optimize` against a mock endpoint with an empty store each time and compares journal and result; of the runs on a
+cluster one machine is killed when the metric has been called 40 times, and another one started. It ends with an error where two differ. `speed` starts each executor first, then
+scores the same examples under all of them in turn. Adds a line of JSON a run to OUT/larger.jsonl.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from executors import FLOW, said
+from first_jobs.model import Thinker
+from flowbot.lm.lm import LM
+from flowbot.lm.session import Session
+from flowbot.runtime.engine import Engine
+from flowbot.runtime.evaluation import evaluate
+from flowbot.runtime.executors import Executor, open_executor
+from flowbot.store import Store
+from flowbot.task import Task
+from flowbot.testing.fake import FakeClient
+from flowbot.workflow.workflow import Workflow
+from mocked import anything
+
+METRICS = """
+import hashlib, os, time
+
+def _called():
+    if log := {log!r}:
+        with open(log, "a") as file:
+            file.write("x")
+
+def score(example, outputs):
+    _called()
+    digest = hashlib.sha256(f"{{example.id}} {{outputs}}".encode()).digest()
+    time.sleep(0.02)
+    return digest[0] / 255
+
+def computes(example, outputs):
+    until = time.process_time() + 0.05
+    while time.process_time() < until:
+        pass
+    return outputs["text"] == example.inputs["note"]
+
+def quick(example, outputs):
+    return outputs["text"] == example.inputs["note"]
+"""
+TASK = """flowbot: 1
+goal: Say it.
+inputs: {note: str}
+outputs: {text: str}
+metric: metrics.py:%s
+data: {train: rows.jsonl, val: other.jsonl, test: more.jsonl}
+"""
+
+
+def task_in(folder: Path, metric: str, rows: int, log: str = "") -> Path:
+    """A task as a user would write it."""
+    folder.mkdir(exist_ok=True)
+    (folder / "metrics.py").write_text(METRICS.format(log=log), encoding="utf-8")
+    (folder / "task.yaml").write_text(TASK % metric, encoding="utf-8")
+    for file in ("rows", "other", "more"):
+        lines = [json.dumps({"note": f"{file} {n}", "text": f"{file} {n}"}) + "\n" for n in range(rows)]
+        (folder / f"{file}.jsonl").write_text("".join(lines), encoding="utf-8")
+    return folder / "task.yaml"
+
+
+Machines = tuple[str, dict[str, str], Callable[[Callable[[], None]], None]]
+"""The executor's name, what the environment says of it, and what kills one of its machines, says so, and starts another."""
+
+
+@contextmanager
+def here(name: str) -> Generator[Machines]:
+    """No cluster."""
+    yield name, {}, lambda lost: None
+
+
+@contextmanager
+def ray_machines() -> Generator[Machines]:
+    """Two nodes, beside a head without processors; with patience, where the machine is busy."""
+    for name in ("RAY_gcs_server_request_timeout_seconds", "RAY_raylet_start_wait_time_s"):
+        os.environ.setdefault(name, "120")
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "object_store_memory": 80_000_000})
+    nodes = [cluster.add_node(num_cpus=1, object_store_memory=80_000_000) for _ in range(2)]
+
+    def lose(lost: Callable[[], None]) -> None:
+        cluster.remove_node(nodes.pop(0), allow_graceful=False)
+        lost()
+        nodes.append(cluster.add_node(num_cpus=1, object_store_memory=80_000_000))
+
+    try:
+        yield "ray", {"RAY_ADDRESS": cluster.address}, lose
+    finally:
+        cluster.shutdown()
+
+
+@contextmanager
+def dask_machines() -> Generator[Machines]:
+    """A scheduler and two workers."""
+    folder = tempfile.mkdtemp()
+    file = Path(folder) / "scheduler.json"
+
+    def started(what: str, *more: str) -> subprocess.Popen[bytes]:
+        call = [
+            sys.executable,
+            "-m",
+            f"distributed.cli.dask_{what}",
+            "--scheduler-file",
+            str(file),
+            "--no-dashboard",
+            *more,
+        ]
+        return subprocess.Popen(call, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder)
+
+    scheduler = started("scheduler", "--port", "0", "--host", "127.0.0.1")
+    while not file.exists():
+        time.sleep(0.1)
+    workers = [started("worker", "--nthreads", "1", "--no-nanny") for _ in range(2)]
+
+    def lose(lost: Callable[[], None]) -> None:
+        workers[0].kill()
+        workers.pop(0).wait()
+        lost()
+        workers.append(started("worker", "--nthreads", "1", "--no-nanny"))
+
+    try:
+        yield json.loads(file.read_text())["address"].replace("tcp", "dask"), {}, lose
+    finally:
+        for each in (*workers, scheduler):
+            each.kill()
+            each.wait()
+
+
+ALL: dict[str, Callable[[], Any]] = {
+    "loop": lambda: here("loop"),
+    "processes": lambda: here("processes"),
+    "ray": ray_machines,
+    "dask": dask_machines,
+}
+
+
+def timeless(value: Any) -> Any:
+    """Data without the seconds that the endpoint took, which are its own each time."""
+    if isinstance(value, list):
+        return [timeless(each) for each in value]
+    if isinstance(value, dict):
+        return {name: timeless(each) for name, each in value.items() if name != "seconds"}
+    return value
+
+
+def searched(machines: Machines, folder: Path, url: str, *, losing: bool) -> dict[str, Any]:
+    """One search: what came of it, and whether a machine was lost meanwhile. Its folder is the same each time, for the metric's text,
+    and so its identity, names it."""
+    name, environment, lose = machines
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    log = folder / "log"
+    task = task_in(folder / "task", "score", 40, str(log))
+    more = {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": "none", **environment}
+    call = [
+        sys.executable,
+        "-m",
+        "flowbot",
+        "optimize",
+        str(task),
+        "--model",
+        "openai/m",
+        "--effort",
+        "60",
+        "--json",
+        "--price",
+        "1,1",
+    ]
+    call += ["--cache-dir", str(folder / "cache"), "--run-dir", str(folder / "run"), "--executor", name]
+    lost = threading.Event()
+
+    def watch() -> None:
+        while not log.exists() or log.stat().st_size < 40:
+            time.sleep(0.02)
+        lose(lost.set)
+
+    if losing:
+        threading.Thread(target=watch, daemon=True).start()
+    began = time.monotonic()
+    done = subprocess.run(call, env={**os.environ, **more}, capture_output=True, text=True, check=False)
+    took = time.monotonic() - began
+    if done.returncode:
+        raise SystemExit(f"{name}: {done.stderr[-2000:]}")
+    told = json.loads(done.stdout)
+    kept = {each: told[each] for each in ("status", "stopped_by", "scores", "calls", "nodes")}
+    lines = (folder / "run" / "journal.jsonl").read_text(encoding="utf-8").splitlines()
+    events = [timeless(json.loads(line)) for line in lines if line.strip()]
+    return {
+        "journal": hashlib.sha256(json.dumps(events).encode()).hexdigest()[:16],
+        "lines": len(events),
+        "result": hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16],
+        "metric_calls": log.stat().st_size,
+        "machine_lost": lost.is_set(),
+        "seconds": round(took, 1),
+    }
+
+
+def equal(rounds: int, names: list[str], folder: Path, note: Callable[[dict[str, Any]], None]) -> None:
+    """Searches under each executor, compared."""
+    found = set[tuple[str, str]]()
+    with ExitStack() as stack:
+        url = stack.enter_context(Thinker(anything)).url  # one for all: a model's identity has its address
+        machines = {name: stack.enter_context(ALL[name]()) for name in names}
+        for number in range(rounds):
+            for name in names:
+                row = searched(machines[name], folder, url, losing=name in ("ray", "dask"))
+                note({"what": "equal", "round": number, "executor": name, **row})
+                found.add((row["journal"], row["result"]))
+    if len(found) > 1:
+        raise SystemExit("the executors differ")
+
+
+async def scored(executor: Executor, task: Task, rows: int) -> tuple[float, float, list[float]]:
+    """Milliseconds and milliseconds of this process's processor time for an example, and the scores."""
+    session = Session(store=Store.memory())
+    engine = Engine(LM(FakeClient(said), session), session, executor=executor)
+    began, own = time.perf_counter(), time.process_time()
+    evaluation = await evaluate(engine, Workflow.from_data(FLOW, "benchmark"), task, task.train, purpose="train")
+    took, used = time.perf_counter() - began, time.process_time() - own
+    await engine.close()
+    return took / rows * 1000, used / rows * 1000, evaluation.values
+
+
+async def speeds(rounds: int, names: list[str], note: Callable[[dict[str, Any]], None]) -> None:
+    """Each executor started, then all of them in turn."""
+    with ExitStack() as stack, tempfile.TemporaryDirectory() as place:
+        opened: dict[str, Executor] = {}
+        for name in names:
+            executor, environment, _ = stack.enter_context(ALL[name]())
+            os.environ.update(environment)
+            opened[name] = open_executor(executor)
+            await opened[name].ready()
+        for metric, rows in (("computes", 60), ("quick", 300)):
+            task = Task.load(task_in(Path(place) / metric, metric, rows))
+            took: dict[str, list[float]] = {name: [] for name in names}
+            scores = set[tuple[float, ...]]()
+            for number in range(-1, rounds):  # the first one brings the functions there
+                for name in names:
+                    wall, own, values = await scored(opened[name], task, rows)
+                    scores.add(tuple(values))
+                    if number >= 0:
+                        took[name].append(wall)
+                        load = round(os.getloadavg()[0], 1)
+                        row = {
+                            "round": number,
+                            "executor": name,
+                            "ms": round(wall, 2),
+                            "own_cpu_ms": round(own, 2),
+                            "load": load,
+                        }
+                        note({"what": "speed", "metric": metric, "examples": rows, **row})
+            if len(scores) > 1:
+                raise SystemExit("the executors differ in their scores")
+            print(metric, {name: round(median(each), 2) for name, each in took.items()}, "ms an example, medians")
+        for executor in opened.values():
+            await executor.close()
+
+
+def main() -> None:
+    """Measure, print and add lines."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("out", type=Path)
+    parser.add_argument("what", choices=("equal", "speed"))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--executors", default=",".join(ALL))
+    given = parser.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
+
+    def note(row: dict[str, Any]) -> None:
+        print(json.dumps(row), flush=True)
+        with (given.out / "larger.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+    names = given.executors.split(",")
+    if given.what == "equal":
+        equal(given.rounds, names, given.out.resolve() / "run", note)
+    else:
+        asyncio.run(speeds(given.rounds, names, note))
+
+
+if __name__ == "__main__":
+    main()
