@@ -21,7 +21,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
@@ -29,7 +28,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from executors import FLOW, said
+from executors import FLOW
+from executors import said as echoed
 from first_jobs.model import Thinker
 from flowbot.lm.lm import LM
 from flowbot.lm.session import Session
@@ -194,21 +194,20 @@ def searched(machines: Machines, folder: Path, url: str, *, losing: bool) -> dic
         "1,1",
     ]
     call += ["--cache-dir", str(folder / "cache"), "--run-dir", str(folder / "run"), "--executor", name]
-    lost = threading.Event()
-
-    def watch() -> None:
-        while not log.exists() or log.stat().st_size < 40:
-            time.sleep(0.02)
-        lose(lost.set)
-
-    if losing:
-        threading.Thread(target=watch, daemon=True).start()
+    lost = list[bool]()
     began = time.monotonic()
-    done = subprocess.run(call, env={**os.environ, **more}, capture_output=True, text=True, check=False)
+    with subprocess.Popen(
+        call, env={**os.environ, **more}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        while losing and not lost and running.poll() is None:
+            time.sleep(0.02)
+            if log.exists() and log.stat().st_size >= 40:
+                lose(lambda: lost.append(running.poll() is None))
+        out, said = running.communicate()
     took = time.monotonic() - began
-    if done.returncode:
-        raise SystemExit(f"{name}: {done.stderr[-2000:]}")
-    told = json.loads(done.stdout)
+    if running.returncode:
+        raise SystemExit(f"{name}: {said[-2000:]}")
+    told = json.loads(out)
     kept = {each: told[each] for each in ("status", "stopped_by", "scores", "calls", "nodes")}
     lines = (folder / "run" / "journal.jsonl").read_text(encoding="utf-8").splitlines()
     events = [timeless(json.loads(line)) for line in lines if line.strip()]
@@ -217,7 +216,7 @@ def searched(machines: Machines, folder: Path, url: str, *, losing: bool) -> dic
         "lines": len(events),
         "result": hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16],
         "metric_calls": log.stat().st_size,
-        "machine_lost": lost.is_set(),
+        "machine_lost": any(lost),
         "seconds": round(took, 1),
     }
 
@@ -240,7 +239,7 @@ def equal(rounds: int, names: list[str], folder: Path, note: Callable[[dict[str,
 async def scored(executor: Executor, task: Task, rows: int) -> tuple[float, float, list[float]]:
     """Milliseconds and milliseconds of this process's processor time for an example, and the scores."""
     session = Session(store=Store.memory())
-    engine = Engine(LM(FakeClient(said), session), session, executor=executor)
+    engine = Engine(LM(FakeClient(echoed), session), session, executor=executor)
     began, own = time.perf_counter(), time.process_time()
     evaluation = await evaluate(engine, Workflow.from_data(FLOW, "benchmark"), task, task.train, purpose="train")
     took, used = time.perf_counter() - began, time.process_time() - own

@@ -62,15 +62,14 @@ class _Bridge:
         return None
 
     async def _watch(self) -> None:
-        """Tell how many places there are; end where there has been none for long."""
-        told, alone = -1, 0.0
-        while alone < self._pool.patience:
+        """Tell how many places there are; end where the cluster is lost."""
+        told = -1
+        while not (lost := self._pool.lost):
             if (places := self._pool.places) != told:
                 told = places
                 self._send({"places": places})
-            alone = 0.0 if places else alone + LOOK_SECONDS
             await asyncio.sleep(LOOK_SECONDS)
-        self._send({"failed": self._pool.lonely})
+        self._send({"failed": lost})
         os._exit(1)
 
     async def _do(self, number: int, job: Job) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Coroutine, Mapping
 from itertools import count
 from typing import Any, Protocol
@@ -14,8 +15,8 @@ from .station import LEASE_SECONDS, release
 LOOK_SECONDS = 0.5
 OPEN_SECONDS = 120.0
 """Time until the first station is there: a cluster may have to start a machine for it. So long may it also be without any."""
-GONE_SECONDS = 10.0
-"""So long may it be without any where it does not answer."""
+GONE_SECONDS = 40.0
+"""So long may it leave us without an answer."""
 
 
 class ClusterError(Exception):
@@ -81,7 +82,8 @@ class Pool:
         self._free: asyncio.Queue[_Standing] = asyncio.Queue()
         self._aside: set[asyncio.Task[Any]] = set()
         self._keys = count(1)
-        self._why, self._is_unfit, self._answers = "", False, True
+        self._why, self._is_unfit = "", False
+        self._answered = self._peopled = 0.0
 
     @property
     def places(self) -> int:
@@ -98,24 +100,22 @@ class Pool:
             await self._cluster.open()
         except Exception as error:  # of many kinds
             raise ClusterError(line_of(error)) from error
+        self._answered = self._peopled = time.monotonic()
         self._spawn(self._look())
-        for _ in range(int(OPEN_SECONDS / LOOK_SECONDS)):
-            await asyncio.sleep(LOOK_SECONDS)
-            if self.places:
-                return
-            if self._is_unfit:
-                break
-        raise ClusterError(self.lonely)
+        while not self.places:
+            await asyncio.sleep(LOOK_SECONDS / 5)
+            if lost := self._why if self._is_unfit else self.lost:
+                raise ClusterError(lost)
 
     @property
-    def patience(self) -> float:
-        """Seconds for which there may be no place."""
-        return OPEN_SECONDS if self._answers else GONE_SECONDS
-
-    @property
-    def lonely(self) -> str:
-        """What is said of a cluster without a station."""
-        return self._why or f"no machine has had room for a worker in {OPEN_SECONDS:g} s"
+    def lost(self) -> str:
+        """Why the cluster is given up; "" as long as it is not."""
+        now = time.monotonic()
+        if now - self._answered > GONE_SECONDS:
+            return f"it does not answer{self._why and f': {self._why}'}"
+        if now - self._peopled > OPEN_SECONDS and not self.places:
+            return self._why or f"no machine has had room for a worker in {OPEN_SECONDS:g} s"
+        return ""
 
     async def do(self, text: str, bundle: Bundle | None) -> str:
         """Have a station do a job, and another one where it is lost. Cancelled, the job is ended.
@@ -157,10 +157,15 @@ class Pool:
     async def _look(self) -> None:
         """Start what is missing, and tell all that we are there."""
         for number in count():
+            wanted: Mapping[str, int] = {}
             try:
-                wanted, self._answers = await self._cluster.wanted(), True
+                async with asyncio.timeout(GONE_SECONDS / 4):
+                    wanted = await self._cluster.wanted()
+                self._answered = time.monotonic()
             except Exception as error:  # of the cluster's package
-                self._why, self._answers, wanted = f"it does not answer: {line_of(error)}", False, dict[str, int]()
+                self._why = line_of(error)
+            if self.places:
+                self._peopled = time.monotonic()
             for where, slots in wanted.items():
                 if where not in self._standing and where not in self._starting:
                     self._starting[where] = asyncio.create_task(self._start(where, slots))
