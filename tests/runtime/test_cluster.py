@@ -188,7 +188,7 @@ async def test_a_call_that_is_cancelled_ends_there_and_its_place_is_free(
 async def test_what_cannot_be_sent_or_was_changed_runs_here_and_says_why_once(
     folder: Path, dask: Executor, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.INFO, logger="flowbot")
     for name in ("functions.py", "beside.py"):
         (tmp_path / name).write_text((folder / name).read_text())
     changed = tool(tmp_path, "where")
