@@ -264,14 +264,15 @@ class Scripted:
 async def test_a_cluster_that_is_silent_or_has_no_room_is_given_up(
     room: int, answers: bool, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("GONE_SECONDS", "OPEN_SECONDS", "LOOK_SECONDS"):
-        monkeypatch.setattr(pool, name, 0.05)
+    monkeypatch.setattr(pool, "LOOK_SECONDS", 0.05)
     cluster = Scripted(room)
     stations = pool.Pool(cluster)
     if room:
         await stations.open()
         assert (stations.places, stations.lost) == (room, "")
+        monkeypatch.setattr(pool, "GONE_SECONDS", 0.05)
     else:
+        monkeypatch.setattr(pool, "OPEN_SECONDS", 0.05)
         with pytest.raises(pool.ClusterError, match=said):
             await stations.open()
     cluster.answers = answers
