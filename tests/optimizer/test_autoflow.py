@@ -194,6 +194,27 @@ async def test_a_small_model_writes_line_by_line_until_every_step_is_there(task:
     assert json.dumps(NAMES[0]) in json.dumps(model.chats[0].schema)
 
 
+async def test_what_a_small_model_gets_wrong_without_meaning_anything_by_it_is_put_right(
+    task: Task, tmp_path: Path
+) -> None:
+    written = [
+        line("process", "Read.", ("next", "Step 5")),
+        line("decision", "Is it long?", ("yes", "Step 4")),
+        line("process", "Say B.", ("next", "Step 1")),
+        line("decision", "Is it short?", ("yes", "Step 8"), ("no", "Step 7"), ("no", "Step 8")),
+        line("terminal", "Give the label."),
+        line("terminal", "Give the label."),
+    ]
+    model = Modeller(lines=iter(written))
+    made, search = await searched(task, model, tmp_path, mode="small")
+    text = core_text(search.population.members[1].program.workflow)
+    assert text is not None
+    assert not made[0].faults
+    assert [each.branches for each in read_core(text)[0].steps] == [
+        (("next", "Step 2"),), (("next", "Step 3"),), (("next", "Step 4"),), (("yes", "Step 5"), ("no", "Step 5")), (),
+    ]  # fmt: skip
+
+
 async def test_the_last_line_that_a_small_model_may_write_is_the_end(task: Task, tmp_path: Path) -> None:
     model = Modeller(lines=iter(line("process", f"Do {n}.", ("next", NAMES[-1])) for n in range(STEPS)))
     await searched(task, model, tmp_path, mode="small")

@@ -12,6 +12,7 @@ import pytest
 from flowbot.fields import UserError
 from flowbot.training.learner import BEGUN, Learning, fit, last_checkpoint
 
+pytestmark = pytest.mark.filterwarnings("ignore")  # those libraries warn of each other
 for _name in ("torch", "trl", "peft", "transformers", "datasets"):
     pytest.importorskip(_name)
 
@@ -53,7 +54,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_it_learns_leaves_an_adapter_and_goes_on_where_it_was(model: Path, tmp_path: Path) -> None:
+def test_it_learns_leaves_an_adapter_and_goes_on_where_it_was(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     seen: list[int] = []
 
     def rewards(step: int, replies: Sequence[str]) -> list[float | None]:
@@ -68,6 +71,7 @@ def test_it_learns_leaves_an_adapter_and_goes_on_where_it_was(model: Path, tmp_p
     assert before[0] == 4
     fit(Learning(steps=6, **learning), "Write a plan.", tmp_path, rewards)
     assert seen == [0, 1, 2, 3, 4, 5]
+    assert capsys.readouterr().out == ""
     assert (tmp_path / "adapter" / "adapter_model.safetensors").stat().st_size > 0
 
 

@@ -6,6 +6,7 @@ the base model. What needs torch is imported here alone, and only by `fit`. Chec
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -76,6 +77,7 @@ def fit(learning: Learning, question: str, folder: Path, rewards: Rewards) -> No
         UserError: if the model cannot be read, or is of a kind that has no such layers.
     """
     torch, trl, peft = (import_module(name) for name in ("torch", "trl", "peft"))
+    logging.getLogger("trl").setLevel(logging.ERROR)  # it warns of every step that is to teach nothing
     gpu = bool(torch.cuda.is_available())
     if learning.vllm and not gpu:
         raise UserError("--vllm", "no GPU that torch can use", "leave it out; or a machine with one")
@@ -123,6 +125,7 @@ def fit(learning: Learning, question: str, folder: Path, rewards: Rewards) -> No
         raise UserError(
             str(learning.model), what=f"{error!s:.300}", mend=f"a causal model with layers {PARTS}"
         ) from error
+    trainer.remove_callback(import_module("transformers").PrinterCallback)  # standard output is the verb's
     before = last_checkpoint(folder)
     trainer.train(resume_from_checkpoint=None if before is None else str(before[1]))
     trainer.model.save_pretrained(str(folder / "adapter"), safe_serialization=True)
@@ -132,6 +135,7 @@ def _opened(path: Path, folder: Path, torch: Any, gpu: bool) -> tuple[Any, Any]:
     """The model and its tokenizer, from files on this machine alone. What a GGUF file holds is written to `base/` once, as numbers that can be
     learnt from and that an adapter can be put on later."""
     transformers = import_module("transformers")
+    transformers.utils.logging.disable_progress_bar()
     models, tokenizers, base = transformers.AutoModelForCausalLM, transformers.AutoTokenizer, folder / "base"
     try:
         if path.is_file() and not (base / "config.json").is_file():

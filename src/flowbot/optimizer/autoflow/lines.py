@@ -48,16 +48,26 @@ async def written(context: Context[WorkflowProgram], asked: str, chat: str, draw
 
 
 def _line(name: str, reply: dict[str, Any], furthest: int) -> tuple[str, int]:
-    """A line as text, and the number of the last one that is needed by now."""
+    """A line as text, and the number of the last one that is needed by now.
+
+    What a small model gets wrong without meaning anything by it is put right: steps that are still to be written are numbered on without a gap, so that
+    none is unreachable; a decision with one answer is a process; a process with nothing after it goes on to the next line.
+    """
     kind, place = str(reply["type"]), NAMES.index(name) + 1
-    ways = [(_plain(each["answer"]) or "next", str(each["step"])) for each in reply["branches"]]
+    ways = {_plain(each["answer"]) or "next": NAMES.index(each["step"]) + 1 for each in reply["branches"]}
+    if kind == "decision" and len(ways) < 2:
+        kind = "process"
     if kind == "terminal":
-        ways = []
+        ways = {}
     elif kind == "process":
-        ways = [("next", ways[0][1] if ways and ways[0][1] != name else NAMES[min(place, STEPS - 1)])]
-    text = "::".join(part for way in ways for part in way)
-    furthest = max(furthest, *(NAMES.index(target) + 1 for _, target in ways), place)
-    return f"{name}:::{kind}:::{_plain(str(reply['instruction']))}:::{text}", furthest
+        first = next(iter(ways.values()), place)
+        ways = {"next": place + 1 if first == place or (first < place and furthest == place) else first}
+    new = {
+        to: furthest + rank for rank, to in enumerate(sorted({to for to in ways.values() if to > furthest}), start=1)
+    }
+    targets = {key: min(STEPS, new.get(to, to)) for key, to in ways.items()}
+    text = "::".join(f"{key}::{NAMES[to - 1]}" for key, to in targets.items())
+    return f"{name}:::{kind}:::{_plain(reply['instruction'])}:::{text}", max(furthest, *targets.values(), place)
 
 
 def _plain(text: Any) -> str:
