@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Strict
 
 from flowbot.fields.foreign import Amount, Count, Record, Share
+from flowbot.fields.values import dollars
 
 CellStatus = Literal["done", "paused", "failed"]
 
@@ -50,6 +51,11 @@ class Cost(Record):
     tokens: Count = 0
     usd: Amount | None = 0.0
     seconds: Amount = 0.0
+
+    def __add__(self, other: Cost) -> Cost:
+        both = (self, other)
+        sums = {name: sum(getattr(each, name) for each in both) for name in Cost.model_fields if name != "usd"}
+        return Cost(**sums, usd=dollars(each.usd for each in both))
 
 
 class CellResult(Record):

@@ -11,17 +11,10 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import count as count_from
 
-from flowbot.fields import (
-    BudgetExceeded,
-    DeniedError,
-    FlowBotError,
-    InfrastructureError,
-    Paused,
-    Usage,
-)
+from flowbot.fields import BudgetExceeded, DeniedError, FlowBotError, InfrastructureError, Paused, Usage
 from flowbot.fields.bounds import raised
 from flowbot.fields.secrets import hide
 from flowbot.fields.words import brief, count, percent
@@ -118,7 +111,10 @@ class _Run:
         stop = StopSignal()
         stop.follow(ready.stop)
         job = CellJob(cell, planned.identity, folder, own, stop, self._watch.cell(cell))
-        blank = self._blank(planned, "it was interrupted")
+        blank = CellResult(
+            **asdict(cell), identity=planned.identity, status="paused", error="it was interrupted", page=cell.name,
+            metric=ready.ground.file.tasks[cell.task].metric.identity,
+        )  # fmt: skip
         self._begin(planned, blank)
         try:
             outcome = await RUNNERS[type(ready.ground.file.methods[cell.method])].run(job, ready.ground)
@@ -183,14 +179,6 @@ class _Run:
                 self._ending, self._reason = pause.stopped_by, str(pause)
             return True
         return False
-
-    def _blank(self, planned: PlannedCell, error: str) -> CellResult:
-        cell = planned.cell
-        metric = self._ready.ground.file.tasks[cell.task].metric.identity
-        return CellResult(
-            task=cell.task, method=cell.method, models=cell.models, effort=cell.effort, seed=cell.seed,
-            identity=planned.identity, status="paused", error=error, metric=metric, page=cell.name,
-        )  # fmt: skip
 
     def _begin(self, planned: PlannedCell, blank: CellResult) -> None:
         """What stands in a cell's folder of another one, as of another version of its method, is moved aside."""

@@ -12,7 +12,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -133,17 +133,8 @@ async def run_peer(
         raise UserError("a method that is a command", "Windows", "Linux or macOS")
     told: Say = say or (lambda line: None)
     stop = stop or StopSignal()
-    failed = CellResult(
-        task=cell.task,
-        method=cell.method,
-        models=cell.models,
-        effort=cell.effort,
-        seed=cell.seed,
-        identity=identity,
-        status="failed",
-        metric=task.metric.identity,
-        page=cell.name,
-    )
+    metric = task.metric.identity
+    failed = CellResult(**asdict(cell), identity=identity, status="failed", metric=metric, page=cell.name)
     meta = meta or model
     async with lent(
         task,

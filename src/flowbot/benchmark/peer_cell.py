@@ -90,18 +90,9 @@ async def run(job: CellJob, ground: Ground) -> Outcome:
                 await looking
     paid = _paid(lent)
     cut = lent[0].faults.cut
-    costs = (result.search, result.test)
-    known = [each.usd for each in costs if each.usd is not None]
-    took = result.search.model_copy(
-        update={
-            **{name: sum(getattr(each, name) for each in costs) for name in ("calls", "requests", "tokens", "seconds")},
-            "usd": sum(known) if len(known) == len(costs) else None,
-        }
-    )
     spent = Spent(calls=paid.calls, tokens=paid.tokens, usd=paid.usd)
-    return Outcome(
-        result.model_copy(update={"took": took}), spent, "" if cut is None else OWN if cut is job.budget else SHARED
-    )
+    whole = result.model_copy(update={"took": result.search + result.test})
+    return Outcome(whole, spent, "" if cut is None else OWN if cut is job.budget else SHARED)
 
 
 def _peer(method: object, ground: Ground) -> Peer:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from fnmatch import fnmatchcase
 from itertools import product
 from pathlib import Path
@@ -15,6 +16,7 @@ from flowbot.fields import UserError, stable_hash
 from flowbot.fields.files import read_text
 from flowbot.fields.foreign import checked
 from flowbot.fields.near import one_of
+from flowbot.fields.values import dollars
 from flowbot.fields.yaml import parse_json
 from flowbot.lm.budget import Budget
 from flowbot.run.result import CostEstimate
@@ -107,17 +109,11 @@ class BenchPlan:
     def estimate(self) -> CostEstimate:
         """What these take at most, roughly; USD is None where a price is unknown."""
         rows = [each.estimate for each in self.open]
-        known = [each.usd for each in rows if each.usd is not None]
-        by_purpose: dict[str, int] = {}
+        by_purpose: Counter[str] = Counter()
         for each in rows:
-            for purpose, calls in each.by_purpose.items():
-                by_purpose[purpose] = by_purpose.get(purpose, 0) + calls
-        return CostEstimate(
-            calls=sum(each.calls for each in rows),
-            tokens=sum(each.tokens for each in rows),
-            usd=sum(known) if len(known) == len(rows) else None,
-            by_purpose=by_purpose,
-        )
+            by_purpose.update(each.by_purpose)
+        calls, tokens = (sum(getattr(each, name) for each in rows) for name in ("calls", "tokens"))
+        return CostEstimate(calls, tokens, dollars(each.usd for each in rows), by_purpose)
 
     def dump(self) -> dict[str, Any]:
         """The object that `bench --dry-run --json` prints."""
@@ -127,32 +123,18 @@ class BenchPlan:
             "name": self.file.name,
             "folder": str(self.folder),
             "cells": [
-                {
-                    "task": each.cell.task,
-                    "method": each.cell.method,
-                    "models": each.cell.models,
-                    "effort": each.cell.effort,
-                    "seed": each.cell.seed,
-                    "done": each.done,
-                    "estimate": {
-                        "calls": each.estimate.calls,
-                        "tokens": each.estimate.tokens,
-                        "usd": each.estimate.usd,
-                    },
-                }
-                for each in self.chosen
+                {**asdict(each.cell), "done": each.done, "estimate": _facts(each.estimate)} for each in self.chosen
             ],
-            "estimate": {
-                "calls": whole.calls,
-                "tokens": whole.tokens,
-                "usd": whole.usd,
-                "by_purpose": dict(whole.by_purpose),
-            },
+            "estimate": {**_facts(whole), "by_purpose": dict(whole.by_purpose)},
             "ceilings": {
                 "all": ceilings.model_dump(exclude={"cell"}, exclude_none=True),
                 "cell": ceilings.cell.model_dump(exclude_none=True),
             },
         }
+
+
+def _facts(estimate: CostEstimate) -> dict[str, Any]:
+    return {name: getattr(estimate, name) for name in ("calls", "tokens", "usd")}
 
 
 def cells_of(file: BenchFile) -> list[Cell]:

@@ -172,16 +172,9 @@ def _took(costs: Sequence[Cost], examples: Sequence[int] | None = None) -> Took 
     """The mean cost: of a cell, or of an example where the numbers of examples are given."""
     if not costs:
         return None
-    whole, over = total(costs), len(costs) if examples is None else sum(examples)
+    whole, over = sum(costs, Cost()), len(costs) if examples is None else sum(examples)
     values = (getattr(whole, name) for name in Took._fields)
     return Took(*(None if value is None else value / over for value in values))  # pyright: ignore[reportArgumentType]
-
-
-def total(costs: Sequence[Cost]) -> Cost:
-    """All of them together; US dollars are None where one is unknown."""
-    usd = [each.usd for each in costs if each.usd is not None]
-    sums = {name: sum(getattr(each, name) for each in costs) for name in Took._fields if name != "usd"}
-    return Cost(**sums, usd=sum(usd) if len(usd) == len(costs) else None)
 
 
 def baseline_of(row: Row, rows: Mapping[Key, Row], baseline: str) -> tuple[Row | None, str]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from flowbot.fields import Usage
+from flowbot.fields.values import dollars
 from flowbot.fields.words import brief
 from flowbot.lm.budget import Budget
 from flowbot.optimizer.method import Loop, Method, Sizes
@@ -86,12 +87,11 @@ async def run(job: CellJob, ground: Ground) -> Outcome:
         NoRoom: if what other cells have left of the ceilings is too little to begin with.
         FlowBotError: as `optimize_async`.
     """
-    clock = _TestClock()
-
-    method = ground.file.methods[job.cell.method]
+    method, test_began = ground.file.methods[job.cell.method], list[float]()
 
     def told(event: ProgressEvent) -> None:
-        clock.note(event)
+        if event.phase == "test":
+            test_began.append(time.monotonic())
         if not isinstance(method, StartMethod) or event.phase != "validation":  # that there is nothing to choose from
             job.progress(event)
 
@@ -108,7 +108,8 @@ async def run(job: CellJob, ground: Ground) -> Outcome:
     page = write_report(result.run_dir)
     rows = {each.id: each.final for each in read_examples(result.run_dir) if each.split == "test" and each.final}
     ids = [each.id for each in task.splits["test"] if each.id in rows]
-    took = costs(result, task, [rows[each] for each in ids], clock.seconds)
+    test_seconds = time.monotonic() - test_began[0] if test_began else 0.0
+    took = costs(result, task, [rows[each] for each in ids], test_seconds)
     val, nodes = result.final_scores.val, len(result.workflow.sketch.nodes)
     measured = _base(job, "done", result).model_copy(
         update={
@@ -128,11 +129,9 @@ async def run(job: CellJob, ground: Ground) -> Outcome:
 
 
 def _base(job: CellJob, status: Any, result: RunResult, *, error: str = "") -> CellResult:
-    cell = job.cell
-    return CellResult(
-        task=cell.task, method=cell.method, models=cell.models, effort=cell.effort, seed=cell.seed, identity=job.identity,
-        status=status, error=error, metric=result.metric, page=f"{cell.name}/{RUN}",
-    )  # fmt: skip
+    page = f"{job.cell.name}/{RUN}"
+    told: dict[str, Any] = asdict(job.cell)
+    return CellResult(**told, identity=job.identity, status=status, error=error, metric=result.metric, page=page)
 
 
 def _planned(cell: Cell, ground: Ground, **own: Any) -> AbstractAsyncContextManager[Plan]:
@@ -165,21 +164,6 @@ def _found(result: RunResult, ground: Ground, cell: Cell) -> str:
     return "the start: nothing proved better" if result.unchanged else brief("; ".join(result.kept_from))
 
 
-class _TestClock:
-    """When the closing test began, by the clock on the wall."""
-
-    def __init__(self) -> None:
-        self._began: float | None = None
-
-    def note(self, event: ProgressEvent) -> None:
-        if event.phase == "test" and self._began is None:
-            self._began = time.monotonic()
-
-    @property
-    def seconds(self) -> float:
-        return 0.0 if self._began is None else time.monotonic() - self._began
-
-
 def costs(result: RunResult, task: Task, found: list[Side], test_seconds: float) -> tuple[Cost, Cost, Cost]:
     """What finding took, what the found workflow took on the test, and what the whole run took.
 
@@ -202,8 +186,8 @@ def costs(result: RunResult, task: Task, found: list[Side], test_seconds: float)
     search = _cost(by.values())
     if judged and judged.calls:
         share = min(1.0, task.metric.judge_calls * runs / judged.calls)
-        ran = _sum(ran, _cost([judged], share * len(found) / max(1, runs)))
-        search = _sum(search, _cost([judged], 1 - share))
+        ran += _cost([judged], share * len(found) / max(1, runs))
+        search += _cost([judged], 1 - share)
     seconds = min(test_seconds, result.seconds)
     return (
         search.model_copy(update={"seconds": round(result.seconds - seconds, 2)}),
@@ -214,20 +198,8 @@ def costs(result: RunResult, task: Task, found: list[Side], test_seconds: float)
 
 def _cost(used: Iterable[Used], share: float = 1.0) -> Cost:
     rows = list(used)
-    prices = [each.usd for each in rows]
-    known = [each for each in prices if each is not None]
-    return Cost(
-        calls=round(share * sum(each.calls for each in rows)),
-        requests=round(share * sum(each.requests for each in rows)),
-        tokens=round(share * sum(each.tokens for each in rows)),
-        usd=round(share * sum(known), 12) if len(known) == len(prices) else None,
-    )
-
-
-def _sum(one: Cost, other: Cost) -> Cost:
-    return Cost(
-        calls=one.calls + other.calls,
-        requests=one.requests + other.requests,
-        tokens=one.tokens + other.tokens,
-        usd=None if one.usd is None or other.usd is None else one.usd + other.usd,
-    )
+    usd = dollars(each.usd for each in rows)
+    counts = {
+        name: round(share * sum(getattr(each, name) for each in rows)) for name in ("calls", "requests", "tokens")
+    }
+    return Cost(**counts, usd=usd and round(share * usd, 12))

@@ -20,7 +20,7 @@ from flowbot.fields.yaml import parse_json
 from .cell import CellResult, Cost
 from .published import Published
 from .ranks import Ranking, rankings
-from .rows import Key, Row, grouped, total, with_differences
+from .rows import Key, Row, grouped, with_differences
 from .sheet import cells_csv, markdown, rows_csv
 
 MOST_BYTES = 50_000_000
@@ -48,7 +48,7 @@ class Table:
     @property
     def spent(self) -> Cost:
         """What all cells took, those that failed too."""
-        return total([cell.took for cell in self.cells])
+        return sum((cell.took for cell in self.cells), Cost())
 
     def markdown(self) -> str:
         """As GitHub's Markdown."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from flowbot.fields import Paused
+from flowbot.fields.values import dollars
 from flowbot.optimizer.progress import ProgressCallback, ProgressEvent, Watch, What
 
 from .cell import Cell
@@ -27,7 +28,7 @@ class BenchWatch(Watch):
         self.phase = "comparison"
         self.planned = sum(planned.values())
         self.calls = lambda: sum(each.calls for each in self._last.values())
-        self.usd = self._paid
+        self.usd = lambda: dollars(each.usd for each in self._last.values())
         self._cells = planned
         self._last: dict[Cell, ProgressEvent] = {}
         self._over: set[Cell] = set()
@@ -64,11 +65,6 @@ class BenchWatch(Watch):
         except Paused as pause:
             self._fault = pause
             raise
-
-    def _paid(self) -> float | None:
-        paid = [each.usd for each in self._last.values()]
-        known = [each for each in paid if each is not None]
-        return sum(known) if len(known) == len(paid) else None
 
     def _advance(self, done: int) -> None:
         shares = {cell: 1.0 if cell in self._over else event.share for cell, event in self._last.items()}

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from flowbot.benchmark.result import BenchResult
     from flowbot.lm.stop import StopSignal
 
-    from .progress import Display
 
 FAILED = 1
 SHOWN = ("method", "models", "effort", "test", "difference", "p_corrected", "search_calls", "calls", "nodes")
@@ -54,19 +53,17 @@ def bench(
     allow_writes
         Call tools that write for real, thousands of times; without it they need a stand-in (`simulate:`).
     """
-    import asyncio
-
     from flowbot.benchmark.run import ready_bench
     from flowbot.fields.numbers import require_above_0
-    from flowbot.lm.stop import StopSignal
 
     from .progress import Display
-    from .signals import pausing
+    from .signals import run_pausing
 
     console = Console.open(output)
     require_above_0(jobs, "--jobs", whole=True)
+    display = Display(console)
 
-    async def compared(stop: StopSignal, display: Display) -> BenchResult | None:
+    async def compared(stop: StopSignal) -> BenchResult | None:
         """The result; None where nothing shall be called."""
         async with ready_bench(
             file,
@@ -85,9 +82,7 @@ def bench(
             with display:
                 return await ready.run()
 
-    stop, display = StopSignal(), Display(console)
-    with pausing(stop, say=display.news):
-        result = asyncio.run(compared(stop, display))
+    result = run_pausing(compared, say=display.news)
     return 0 if result is None else _conclude(result, console)
 
 

@@ -15,6 +15,7 @@ from .options import ALLOW_WRITES, CEILINGS, Calls, JudgeModel, Output, StepsMod
 from .text import complain
 
 if TYPE_CHECKING:
+    from flowbot.lm.stop import StopSignal
     from flowbot.run.eval_result import EvalResult
 
 _FLOW = "The workflow's file, a run's folder or name, a name that flowbot starts lists, or a program, as app.py:answer."
@@ -49,17 +50,14 @@ def evaluate_flow(
     allow_writes
         Call tools that write, for real, on every example.
     """
-    import asyncio
-
     from flowbot.fields.numbers import require_above_0
-    from flowbot.lm.stop import StopSignal
     from flowbot.optimizer.evaluate import evaluation
     from flowbot.runtime.allowed_models import allowed_models, require_allowed_models
     from flowbot.task import Task
 
     from .engine import require_judge, require_model, require_price
     from .progress import Display
-    from .signals import pausing
+    from .signals import run_pausing
     from .starts import start_workflow
     from .summary import within
 
@@ -85,7 +83,9 @@ def evaluate_flow(
     judges = require_judge(loaded.metric, judge_model, model)
     require_price(calls, model, *judges)
 
-    async def evaluated(stop: StopSignal, display: Display) -> EvalResult | None:
+    display = Display(console)
+
+    async def evaluated(stop: StopSignal) -> EvalResult | None:
         """The result; None where nothing shall be called."""
         async with evaluation(
             given,
@@ -112,9 +112,7 @@ def evaluate_flow(
             with display:
                 return await plan.run()
 
-    stop, display = StopSignal(), Display(console)
-    with pausing(stop, say=display.news):
-        found = asyncio.run(evaluated(stop, display))
+    found = run_pausing(evaluated, say=display.news)
     if found is None:
         return 0
     facts = found.to_json()

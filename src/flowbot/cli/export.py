@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -65,14 +66,11 @@ def export(
     allow_writes
         Call tools that write, for real, where the workflow is run for the check.
     """
-    import asyncio
-
     from flowbot.export.export import read_export
-    from flowbot.lm.stop import StopSignal
     from flowbot.task import Task
 
     from .engine import require_model, require_price
-    from .signals import pausing
+    from .signals import run_pausing
 
     console = Console.open(output)
     if to == SOURCE:
@@ -103,19 +101,13 @@ def export(
             f"{count(ready.calls, 'model call')} at most for the check; none was made, and nothing was written."
         )
         return 0
-
-    stop = StopSignal()
-    with pausing(stop, say=lambda line: console.say(line, "warn")):
-        result = asyncio.run(
-            ready.write(
-                out,
-                force=force,
-                models=calls.listed(),
-                allow_writes=allow_writes,
-                say=lambda line: console.say(line, "soft"),
-                **calls.settings(stop),
-            )
-        )
+    listed_models, soft = calls.listed(), partial(console.say, style="soft")
+    result = run_pausing(
+        lambda stop: ready.write(
+            out, force=force, models=listed_models, allow_writes=allow_writes, say=soft, **calls.settings(stop)
+        ),
+        say=partial(console.say, style="warn"),
+    )
     console.json(result.dump())
     _show(console, result, ready.target.about)
     return 0 if result.parity is None or result.parity.ok else FAILED

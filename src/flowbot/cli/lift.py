@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -45,13 +46,10 @@ def lift(
     allow_writes
         Run a program that writes, for real.
     """
-    import asyncio
-
     from flowbot.draw.text import draw_text
-    from flowbot.lm.stop import StopSignal
     from flowbot.runtime.lift.lift import lift_async
 
-    from .signals import pausing
+    from .signals import run_pausing
 
     console = Console.open(output)
     if out is not None:
@@ -60,18 +58,13 @@ def lift(
         console.json({"dry_run": True, "n": limit})
         console.result(f"The program would be run on {count(limit, 'example')} at most; no model was called.")
         return 0
-    stop = StopSignal()
-    with pausing(stop, say=lambda line: console.say(line, "warn")):
-        lifted = asyncio.run(
-            lift_async(
-                program,
-                task,
-                examples=limit,
-                allow_writes=allow_writes,
-                say=lambda line: console.say(line, "soft"),
-                **calls.settings(stop),
-            )
-        )
+    soft, warn = partial(console.say, style="soft"), partial(console.say, style="warn")
+    lifted = run_pausing(
+        lambda stop: lift_async(
+            program, task, examples=limit, allow_writes=allow_writes, say=soft, **calls.settings(stop)
+        ),
+        say=warn,
+    )
     console.json(lifted.dump())
     if lifted.failed:
         some = count(len(lifted.failed), "example")

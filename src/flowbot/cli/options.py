@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Group, Parameter, Token
 
@@ -256,6 +256,12 @@ class SearchOptions:
     """Call tools that write for real, thousands of times; without it they need a stand-in (`simulate:`)."""
     fresh: Annotated[bool, Parameter(group=PLACES, negative=(), show_default=False)] = False
     """Begin anew: an earlier run of the same name is moved aside."""
+
+    def settings(self) -> dict[str, Any]:
+        """As `fb.optimize` takes them, but for the effort."""
+        given = {**asdict(self), "freeze": self.frozen()}
+        del given["effort"]
+        return given
 
     def frozen(self) -> list[str]:
         """The steps of `--freeze`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -46,16 +47,13 @@ def run_flow(
     task
         The task file that defines the workflow's tools.
     """
-    import asyncio
-
-    from flowbot.lm.stop import StopSignal
     from flowbot.run.folders import flow_file
     from flowbot.runtime.allowed_models import allowed_models, require_allowed_models
     from flowbot.task import Task
     from flowbot.workflow.calls import most_calls
     from flowbot.workflow.workflow import Workflow
 
-    from .signals import pausing
+    from .signals import run_pausing
     from .summary import within
 
     console = Console.open(output)
@@ -65,9 +63,10 @@ def run_flow(
     require_allowed_models(own, workflow=workflow, where=str(flow))
     solved = None if task is None else Task.load(task)
     rows = _rows(workflow, values, inputs)
-    stop = StopSignal()
-    with pausing(stop, say=lambda line: console.say(line, "warn")):
-        ran = asyncio.run(_run(flow, workflow, rows, model, own, calls, solved, stop, console))
+    ran = run_pausing(
+        lambda stop: _run(flow, workflow, rows, model, own, calls, solved, stop, console),
+        say=partial(console.say, style="warn"),
+    )
     if ran is None:
         calls_at_most = len(rows) * most_calls(workflow)
         console.json({"dry_run": True, "calls": calls_at_most})
@@ -106,9 +105,7 @@ async def _run(
 
     from .engine import require_model, require_price
 
-    def say(line: str) -> None:
-        console.say(line, "soft")
-
+    say = partial(console.say, style="soft")
     async with (
         Workbench(**calls.settings(stop)) as bench,
         opened_tools(tools_of(task), sandbox=bench.sandbox, cache_dir=bench.cache_dir, say=say) as opened,
@@ -158,19 +155,25 @@ def _rows(workflow: Workflow, values: tuple[str, ...], file: str | None) -> list
         rows = _read_rows(file)
     else:
         usage = "the inputs " + " ".join(f"{name}={type_}" for name, type_ in wanted.items())
-        return [named_inputs(_pairs(values, wanted, usage), fields)]
+        return [named_inputs(_typed(pairs(values, usage), wanted), fields)]
     return [input_values(row, fields) for row in rows]
 
 
-def _pairs(values: tuple[str, ...], wanted: dict[str, Any], usage: str) -> dict[str, Any]:
+def pairs(values: tuple[str, ...], usage: str) -> dict[str, Any]:
+    """The texts of `NAME=VALUE`, by name.
+
+    Raises:
+        UserError: for one that is none, with what is wanted.
+    """
+    if wrong := [each for each in values if "=" not in each]:
+        raise UserError("inputs", repr(wrong[0]), f"NAME=VALUE; {usage}")
+    return {name: text for name, _, text in (each.partition("=") for each in values)}
+
+
+def _typed(row: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
     from flowbot.fields.yaml import parse_json
 
-    row: dict[str, Any] = {}
-    for each in values:
-        name, mark, text = each.partition("=")
-        if not mark:
-            raise UserError("inputs", repr(each), f"NAME=VALUE; {usage}")
-        row[name] = text
+    for name, text in row.items():
         if name in wanted and wanted[name].kind not in ("str", "literal"):
             try:
                 row[name] = parse_json(text, f"inputs: {name}")

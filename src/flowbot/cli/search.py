@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -33,19 +32,17 @@ def carry_out(job: Job, search: SearchOptions, calls: Calls, console: Console) -
         UserError: for anything wrong in the task and the options, before the first paid call.
     """
 
-    from flowbot.lm.stop import StopSignal
     from flowbot.runtime.allowed_models import allowed_models, require_allowed_models
 
     from .progress import Display
-    from .signals import pausing
+    from .signals import run_pausing
 
     own = allowed_models(job.model, job.meta_model, job.judge_model, models=calls.listed(), metric=job.task.metric)
     taken_up = isinstance(job.start_given, str) and not Path(job.start_given).is_file()
     begun = None if taken_up else job.start  # of a run's own workflow `planned` says what it makes of its models
     require_allowed_models(own, workflow=begun, where=job.start_place, metric=job.task.metric)
-    stop, display = StopSignal(), Display(console)
-    with pausing(stop, say=display.news):
-        result = asyncio.run(_search(job, search, calls, stop, display, console))
+    display = Display(console)
+    result = run_pausing(lambda stop: _search(job, search, calls, stop, display, console), say=display.news)
     return 0 if result is None else conclude(result, job, console)
 
 
@@ -68,22 +65,9 @@ async def _search(
         judge_lm=job.judge_model,
         models=calls.listed(),
         start=job.start_given,
-        method=search.method,
         effort=job.effort,
-        seed=search.seed,
-        meta_mode=search.meta_mode,
-        feedback=search.feedback,
-        order=search.order,
-        objective=search.objective,
-        max_calls_per_example=search.max_calls_per_example,
-        max_nodes=search.max_nodes,
-        max_latency=search.max_latency,
-        freeze=search.frozen(),
-        name=search.name,
-        run_dir=search.run_dir,
-        fresh=search.fresh,
-        allow_writes=search.allow_writes,
         progress=display.show,
+        **search.settings(),
         **calls.settings(stop),
     ) as plan:
         _announce(job, search, plan, console)
@@ -228,12 +212,8 @@ def _dry(job: Job, search: SearchOptions, plan: Plan, console: Console) -> None:
             "dry_run": True,
             "task": job.task.name,
             "models": plan.asked,
-            "method": search.method,
             "effort": job.effort,
-            "seed": search.seed,
-            "meta_mode": search.meta_mode,
-            "feedback": search.feedback,
-            "order": search.order,
+            **{name: getattr(search, name) for name in ("method", "seed", "meta_mode", "feedback", "order")},
             "objective": plan.objective.name,
             "limits": plan.limits.dump(),
             "frozen": search.frozen(),

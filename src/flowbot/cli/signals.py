@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Coroutine, Generator, Mapping
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .streams import silence
 
@@ -25,6 +25,18 @@ REASONS: Mapping[int, str] = {
 }
 """The signals that end the work, each with what it says."""
 _Handler = Callable[[int, FrameType | None], Any]
+_T = TypeVar("_T")
+
+
+def run_pausing(work: Callable[[StopSignal], Coroutine[Any, Any, _T]], *, say: Callable[[str], None]) -> _T:
+    """Run async work, which is handed the wish to stop; see `pausing`."""
+    import asyncio
+
+    from flowbot.lm.stop import StopSignal
+
+    stop = StopSignal()
+    with pausing(stop, say=say):
+        return asyncio.run(work(stop))
 
 
 @contextmanager

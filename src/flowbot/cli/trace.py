@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from flowbot.fields import ModelError, UserError
+from flowbot.fields import ModelError, Usage, UserError
 from flowbot.fields.words import as_text, brief, count, money
 
 from .console import Console
 from .options import Calls, Output, StepsModel
+from .run import pairs
 
 if TYPE_CHECKING:
     from flowbot.lm.stop import StopSignal
     from flowbot.runtime.trace import Step, StepEdge
     from flowbot.runtime.traced.run import Ran
-    from flowbot.task import Tool
     from flowbot.task.programs import UserProgram
 
 HOW = {
@@ -35,6 +38,8 @@ HOW = {
 """How an edge was found, for a person."""
 _LONGEST = 100
 """Letters of a value that are shown."""
+_MOST_CALLS = 200
+"""Model calls of one run."""
 
 
 def trace(
@@ -56,13 +61,10 @@ def trace(
     model
         Model that answers in place of those that the program names, such as local/qwen2.5-coder-0.5b.
     """
-    import asyncio
-
-    from flowbot.lm.stop import StopSignal
     from flowbot.task.modules import Modules
     from flowbot.task.programs import read_program
 
-    from .signals import pausing
+    from .signals import run_pausing
 
     console = Console.open(output)
     made = read_program(program, "program", Path(), Modules(run=True))
@@ -72,9 +74,9 @@ def trace(
         console.json({"dry_run": True, "program": made.name, "inputs": inputs})
         console.result(f"{made.name} would run once; it was not run.")
         return 0
-    stop = StopSignal()
-    with pausing(stop, say=lambda line: console.say(line, "warn")):
-        ran, steps = asyncio.run(_run(made, inputs, model, calls, stop, console))
+    ran, steps = run_pausing(
+        lambda stop: _run(made, inputs, model, calls, stop, console), say=partial(console.say, style="warn")
+    )
     read = {name: [step.address for step in steps if f"app:{name}" in step.texts] for name in ran.texts}
     unread = [each.name for each in made.tunable if each.name not in ran.texts and each.name not in ran.values]
     console.json(_facts(made, inputs, ran, steps, read, unread))
@@ -96,20 +98,14 @@ def _inputs(made: UserProgram, values: tuple[str, ...]) -> dict[str, Any]:
     takes = inspect.signature(made.call).parameters
     named = {name: each for name, each in takes.items() if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)}
     usage = f"the inputs {' '.join(f'{name}=…' for name in named)}"
-    found: dict[str, Any] = {}
-    for each in values:
-        name, mark, text = each.partition("=")
-        if not mark:
-            raise UserError("inputs", repr(each), f"NAME=VALUE; {usage}")
+    found = pairs(values, usage)
+    for name, text in found.items():
         if name not in named and len(named) == len(takes):
             raise UserError("inputs", f"the unknown input {name!r}", one_of(name, named))
         kind = named[name].annotation if name in named else str
-        found[name] = text
         if kind not in (str, "str", inspect.Parameter.empty):
-            try:
+            with suppress(UserError):  # a text, of whatever kind it says it is
                 found[name] = parse_json(text, name)
-            except UserError:
-                continue  # a text, of whatever kind it says it is
     missing = [name for name, each in named.items() if each.default is each.empty and name not in found]
     if missing:
         raise UserError("inputs", f"no {missing[0]}", usage)
@@ -128,16 +124,12 @@ async def _run(
 
     from .engine import require_price
 
-    def say(line: str) -> None:
-        console.say(line, "soft")
-
+    say = partial(console.say, style="soft")
     require_price(calls, model)
     async with Workbench(**calls.settings(stop)) as bench:
         session = bench.session(say=say)
         own = allowed_models(model, models=calls.listed())
-        tools: dict[str, Tool] = {}
-        opened = bench.engine(model, session, tools=tools, models=own, say=say, live=True, programs=(made,))
-        async with opened as engine:
+        async with bench.engine(model, session, tools={}, models=own, say=say, live=True, programs=(made,)) as engine:
             bounds = Bounds(purpose="run", max_calls=_MOST_CALLS)
             ran = await engine.traced.once(made, inputs, ProgramParameters(), bounds)
     holder = Step("app", "program", inputs, None, ran.error)
@@ -145,10 +137,6 @@ async def _run(
         holder, ran.events, ran.texts, result=ran.result, read_outside=ran.read_outside, filled=ran.filled
     )
     return ran, steps
-
-
-_MOST_CALLS = 200
-"""Model calls of one run."""
 
 
 def _facts(
@@ -162,6 +150,7 @@ def _facts(
     """All of it, for programs."""
     from flowbot.runtime.traced.seen import seen
 
+    used = _used(steps)
     return {
         "program": made.name,
         "inputs": dict(inputs),
@@ -171,7 +160,7 @@ def _facts(
             {
                 "address": each.address,
                 "kind": each.kind,
-                "reads": [{"source": edge.source, "part": edge.part, "how": edge.how} for edge in each.edges],
+                "reads": [asdict(edge) for edge in each.edges],
                 "texts": [text.partition(":")[2] for text in each.texts],
                 "inputs": dict(each.inputs),
                 "outputs": None if each.outputs is None else dict(each.outputs),
@@ -184,16 +173,13 @@ def _facts(
         "values": dict(ran.values),
         "unread": unread,
         "calls": ran.calls,
-        "tokens": sum(each.usage.tokens for each in steps),
-        "usd": _dollars(steps),
+        "tokens": used.tokens,
+        "usd": used.usd,
     }
 
 
-def _dollars(steps: tuple[Step, ...]) -> float | None:
-    """None where the price of a call is not known."""
-    paid = [each.usage.usd for each in steps if each.usage.calls]
-    known = [each for each in paid if each is not None]
-    return sum(known) if len(known) == len(paid) else None
+def _used(steps: tuple[Step, ...]) -> Usage:
+    return sum((each.usage for each in steps), Usage())
 
 
 def _show(
@@ -225,9 +211,9 @@ def _show(
         )
     if unread:
         console.say(f"Not read: {', '.join(unread)}", "warn")
-    usd = _dollars(steps)
-    cost = "" if usd is None else f", {money(usd)}"
-    console.say(f"{count(ran.calls, 'model call')}, {sum(each.usage.tokens for each in steps):,} tokens{cost}", "soft")
+    used = _used(steps)
+    cost = "" if used.usd is None else f", {money(used.usd)}"
+    console.say(f"{count(ran.calls, 'model call')}, {used.tokens:,} tokens{cost}", "soft")
     if not ran.error:
         console.result(as_text(ran.result) if isinstance(ran.result, str) else brief(str(ran.result), 2000))
 

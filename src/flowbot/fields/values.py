@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -93,3 +93,9 @@ class Usage:
             usd,
             self.seconds + other.seconds,
         )
+
+
+def dollars(each: Iterable[float | None]) -> float | None:
+    """US dollars together; None where one is unknown."""
+    known = list(each)
+    return None if None in known else sum(usd for usd in known if usd is not None)

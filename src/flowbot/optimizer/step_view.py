@@ -31,37 +31,31 @@ REPLY = "reply"
 
 @dataclass(frozen=True, slots=True)
 class StepView:
-    """One step of a workflow.
+    """One step of a workflow; or a text of a program, as a step whose instruction it is and whose calls are the model calls that hold it;
+    or a call that a program made.
 
     Args:
         workflow: that has it.
-        path: where it stands.
-        node: what it is made of; nobody but this class looks at it.
+        path: where it stands, as `app:plan` of the text `plan`.
+        node: what it is made of, or the program; nobody but this class looks at it.
+        kind: of the node; `text`; or of a program's call `model`, `step` or `tool`.
+        tuned: whether what it does may be changed by its parameters: its text is a model's instruction or code. Of a call whether it used one.
+        writes: whether a model writes what it gives.
+        call: that a program made, where it is one.
     """
 
     workflow: Workflow
     path: str
     node: Node
-
-    @property
-    def kind(self) -> str:
-        """Of the node."""
-        return self.node.kind
-
-    @property
-    def tuned(self) -> bool:
-        """Whether what it does may be changed by its parameters: its text is a model's instruction or code."""
-        return isinstance(self.node, CodeNode) or self.node.asks
+    kind: str
+    tuned: bool
+    writes: bool
+    call: Step | None = None
 
     @property
     def frozen(self) -> bool:
-        """Whether the user forbids to change it."""
-        return is_frozen(self.workflow.sketch, self.path)
-
-    @property
-    def writes(self) -> bool:
-        """Whether a model writes what it gives."""
-        return isinstance(self.node, LLMNode)
+        """Whether the user forbids to change it, or the program that it is a text of."""
+        return is_frozen(self.workflow.sketch, self.path.partition(":")[0])
 
     @property
     def how(self) -> str:
@@ -78,8 +72,8 @@ class StepView:
 
     @property
     def about(self) -> str:
-        """What a function of the user's own says of itself; "" of other steps."""
-        return ""
+        """What a program's function says of itself: its source, or its signature and documentation; "" of other steps."""
+        return described(self.call.function) if self.call else ""
 
     @property
     def told(self) -> Parameters:
@@ -107,16 +101,20 @@ class StepView:
     def skips(self) -> frozenset[str]:
         """Paths of the steps whose feedback reaches it by skip connections."""
         around = self.path.rpartition("/")[0]
-        return frozenset(f"{around}/{each}".lstrip("/") for each in self.node.feedback_from)
+        return frozenset(f"{around}/{each}".lstrip("/") for each in self.node.feedback_from if not self.call)
 
     @property
     def task_outputs(self) -> dict[str, str]:
-        """Which output of the task each output of it is, "" for none."""
+        """Which output of the task each output of it is, "" for none: what becomes of a reply the program says, and nobody else."""
+        if self.kind == "text":
+            return {REPLY: ""}
         named = {reference: name for name, reference in self.workflow.sketch.outputs.items()}
         return {each: named.get(f"{self.path}.{each}", "") for each in self.node.gives}
 
     def types(self) -> dict[str, str | None]:
         """Its outputs with the texts of their types, as `Scope.type_text` has them."""
+        if self.kind == "text":
+            return {REPLY: "str"}
         scope, name = Scope.of(self.workflow.sketch).at(self.path), self.path.rpartition("/")[2]
         return {each: scope.type_text(f"{name}.{each}") for each in self.node.gives}
 
@@ -126,107 +124,21 @@ class StepView:
 
     @property
     def gives_text(self) -> str:
-        """What it gives, as `n: int, why: str`; of a branch its labels."""
+        """What it gives, as `n: int, why: str`; of a branch its labels; of a text the reply, and the places that the text is to keep."""
         if self.ways:
             return f"one of {', '.join(self.ways)}"
-        return ", ".join(f"{name}: {text}" for name, text in self.types().items())
-
-
-@dataclass(frozen=True, slots=True)
-class TextView(StepView):
-    """A text of a program, as a step whose instruction it is: the model calls that hold it are its calls.
-
-    Args:
-        text: its name.
-    """
-
-    text: str
-
-    @property
-    def kind(self) -> str:
-        """`text`."""
-        return "text"
-
-    @property
-    def tuned(self) -> bool:
-        """It is there to be."""
-        return True
-
-    @property
-    def frozen(self) -> bool:
-        """Whether its program is."""
-        return is_frozen(self.workflow.sketch, self.path.partition(":")[0])
-
-    @property
-    def writes(self) -> bool:
-        """The model that is told it does."""
-        return True
-
-    @property
-    def inputs(self) -> dict[str, str]:
-        """What stands beside it in a request has no names of its own."""
-        return {}
-
-    @property
-    def task_outputs(self) -> dict[str, str]:
-        """What becomes of the reply the program says, and nobody else."""
-        return {REPLY: ""}
-
-    def types(self) -> dict[str, str | None]:
-        """The reply."""
-        return {REPLY: "str"}
-
-    @property
-    def gives_text(self) -> str:
-        """The reply, and the places that the text is to keep."""
-        told = self.told
+        told = self.told if self.kind == "text" else None
         places = pieces(told.instruction)[1] if isinstance(told, LLMParameters) else []
         kept = f"; the program fills in {', '.join(places)}, which stay as they are" if places else ""
-        return f"{REPLY}: str{kept}"
-
-
-@dataclass(frozen=True, slots=True)
-class InnerView(StepView):
-    """A call that a program made.
-
-    Args:
-        step: the call.
-    """
-
-    step: Step
-
-    @property
-    def kind(self) -> str:
-        """`model`, `step` or `tool`."""
-        return self.step.kind
-
-    @property
-    def tuned(self) -> bool:
-        """Whether it used a text."""
-        return bool(self.step.texts)
-
-    @property
-    def writes(self) -> bool:
-        """Whether it is a call to a model."""
-        return self.step.kind == "model"
-
-    @property
-    def skips(self) -> frozenset[str]:
-        """None."""
-        return frozenset()
-
-    @property
-    def about(self) -> str:
-        """The function's source, or its signature and documentation."""
-        return described(self.step.function)
+        return ", ".join(f"{name}: {text}" for name, text in self.types().items()) + kept
 
 
 def steps_of(workflow: Workflow) -> Iterator[StepView]:
     """Its steps, in the order of the sketch, the texts of a program behind it."""
     for path, node in walk(workflow.sketch):
-        yield StepView(workflow, path, node)
+        yield _of_node(workflow, path, node)
         if isinstance(told := workflow.parameter(path), ProgramParameters):
-            yield from (TextView(workflow, f"{path}:{name}", node, name) for name in told.texts)
+            yield from (_of_text(workflow, f"{path}:{name}", node) for name in told.texts)
 
 
 def step_at(workflow: Workflow, path: str) -> StepView:
@@ -237,7 +149,7 @@ def step_at(workflow: Workflow, path: str) -> StepView:
     """
     node, _, text = path.partition(":")
     found = node_at(workflow.sketch, node)
-    return TextView(workflow, path, found, text) if text else StepView(workflow, path, found)
+    return (_of_text if text else _of_node)(workflow, path, found)
 
 
 def call_view(workflow: Workflow, step: Step) -> StepView:
@@ -249,9 +161,20 @@ def call_view(workflow: Workflow, step: Step) -> StepView:
         except KeyError:
             path = path.rpartition("/")[0]
         else:
-            return StepView(workflow, path, node) if path == step.node else InnerView(workflow, step.node, node, step)
+            break
+    if path == step.node:
+        return _of_node(workflow, path, node)
+    return StepView(workflow, step.node, node, step.kind, bool(step.texts), step.kind == "model", step)
 
 
 def has_step(workflow: Workflow, path: str) -> bool:
     """Whether there is a step at a path."""
     return any(each.path == path for each in steps_of(workflow))
+
+
+def _of_node(workflow: Workflow, path: str, node: Node) -> StepView:
+    return StepView(workflow, path, node, node.kind, isinstance(node, CodeNode) or node.asks, isinstance(node, LLMNode))
+
+
+def _of_text(workflow: Workflow, path: str, node: Node) -> StepView:
+    return StepView(workflow, path, node, "text", tuned=True, writes=True)

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, TypeAlias
 
 from flowbot.fields import Usage
+from flowbot.fields.values import dollars
 from flowbot.fields.words import count, duration, money
 
 from .result import Judging, RunResult, Used
@@ -94,13 +95,8 @@ def again(now: Paid, spent: Paid, *, verb: Verb = "paid") -> str:
 def logical(by_purpose: Mapping[str, Used]) -> tuple[int, int, int, float | None]:
     """Calls, requests, tokens and USD that a run takes in all; USD is None where a price is unknown."""
     rows = by_purpose.values()
-    known = [row.usd for row in rows if row.usd is not None]
-    return (
-        sum(row.calls for row in rows),
-        sum(row.requests for row in rows),
-        sum(row.tokens for row in rows),
-        sum(known) if len(known) == len(rows) else None,
-    )
+    calls, requests, tokens = (sum(getattr(row, name) for row in rows) for name in ("calls", "requests", "tokens"))
+    return calls, requests, tokens, dollars(row.usd for row in rows)
 
 
 def account(result: RunResult) -> list[str]:
