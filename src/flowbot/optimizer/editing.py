@@ -9,8 +9,8 @@ from flowbot.fields import ModelError, RefusedError, ToolSignature, stable_hash
 from flowbot.lm.client import Message, Request
 from flowbot.lm.mending import mended
 from flowbot.optimizer.guard import unsourced
+from flowbot.optimizer.meta_questions import WARM
 from flowbot.optimizer.seams import Context
-from flowbot.optimizer.search import WARM
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.workflow.edits.applying import applied
 from flowbot.workflow.edits.draft import EditError

@@ -5,19 +5,17 @@ It is the `Context` of the seams for workflows, and what proposers need besides:
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Literal
 
-from flowbot.fields import BudgetExceeded, Field, ModelError, RefusedError, ToolSignature, UserError, stable_hash
+from flowbot.fields import ToolSignature, UserError, stable_hash
 from flowbot.fields.words import count, percent
-from flowbot.lm.client import Message, Request
 from flowbot.lm.lm import LM
 from flowbot.lm.prices import Price
 from flowbot.lm.session import Session
-from flowbot.run.events import CutShort, Decision, Event, Feedback, Noted, Split, Verdict
+from flowbot.run.events import Decision, Event, Feedback, Noted, Split, Verdict
 from flowbot.run.heartbeat import MOST_PAIRS
 from flowbot.run.journal import Journal
 from flowbot.runtime.ability import Ability, measure
@@ -29,22 +27,18 @@ from flowbot.task.builtin_tools import PYTHON
 
 from .feedback.runs import failing
 from .guard import Guard
+from .meta_questions import MetaQuestions
 from .objective import Limits, Objective
 from .population import Outcome, Population
 from .program_calls import ProgramCalls
 from .progress import Watch
-from .seams import FeedbackMode, MetaMode, PlanUsed
+from .seams import FeedbackMode, MetaMode
 from .step_models import StepModels
 from .told import as_told
 
-META_TOKENS = 400
-"""Most tokens of a reply of the meta model, unless a question says otherwise."""
-WARM = 0.7
-"""Temperature of every draw of a question but the first: the first is the model's best guess, the others are to differ."""
-
 
 @dataclass
-class Search:
+class Search(MetaQuestions):
     """One search over workflows; see `seams.Context`.
 
     Args:
@@ -86,8 +80,6 @@ class Search:
     limits: Limits = field(default_factory=Limits)
     dropped: set[str] = field(default_factory=set[str])
     """Ids of examples that an endpoint refuses on every try: they are left out on both sides of every pair."""
-    cuts: int = field(default=0, init=False)
-    """How often a ceiling cut short what ran side by side."""
 
     def __post_init__(self) -> None:
         self.population: Population[WorkflowProgram] = Population(self.start, self.objective, self.limits)
@@ -99,7 +91,6 @@ class Search:
         self._examples = {each.id: each for examples in self._order.values() for each in examples}
         self._judging = self.task.metric.judge_calls
         self._program_calls = ProgramCalls()
-        self._kept_back = 0.0
         self.ability: Ability | None = None
         """What the meta model was found to be able to do."""
         self.joined = False
@@ -108,17 +99,9 @@ class Search:
         """By program what a control tells of its rows; see `as_told`."""
         self._unsettled: list[tuple[str, str]] = []
         self._unsettled_drops: set[str] = set()
-        self._settled_at = self._by_chance = 0
-        self._cut = self._met = False
-        self._forgone = 0.0
-        """Planned calls that nobody counts on any more: of those that a ceiling cut short some were made, by chance."""
-        self._asked: set[str] = set()
-        """Keys of the calls that were asked for since the last event and are not counted in `_settled_at`."""
-        self.session.admit = self._admit
+        self.open_plan()
         self._sandbox_noted = False
         self._signatures: Mapping[str, ToolSignature] | None = None
-
-    # what is known
 
     @property
     def races(self) -> dict[str, list[tuple[float, float]]]:
@@ -144,25 +127,6 @@ class Search:
     def join_validation(self) -> None:
         """As of `Context`."""
         self.joined = True
-
-    @property
-    def spent(self) -> int:
-        """As of `Context`. What a ceiling cut short does not count: how much of it was made is chance."""
-        return self._settled_at if self._cut else sum(self.session.ledger.calls.values()) - self._by_chance
-
-    @property
-    def left(self) -> float:
-        """As of `Context`."""
-        return self.planned - self.spent - self._kept_back - self._forgone
-
-    @contextmanager
-    def set_aside(self, calls: float) -> Generator[None]:
-        """As of `Context`."""
-        self._kept_back += calls
-        try:
-            yield
-        finally:
-            self._kept_back -= calls
 
     def order(self, split: Split) -> list[Example]:
         """The examples of a split in the seeded order of this run."""
@@ -232,13 +196,11 @@ class Search:
             return False
         return True
 
-    # what is done
-
     async def measure(self) -> None:
         """Find out how the meta model is to be asked, before it is asked anything else."""
         if not self.measures:
             return
-        async with self._cut_at_ceilings():
+        async with self.cut_at_ceilings():
             self.ability = await measure(self.meta)
         self.meta_mode = self.ability.mode
         text = f"The meta model is asked as {self.ability}"
@@ -250,9 +212,10 @@ class Search:
         missing = self.population.missing(program, [each for each in rows if each not in self.dropped])
         if not missing:
             return
-        label = f"{self._named(program)}: {count(len(missing), f'{SPLITS[why]} example')}"
+        titles = [each.title.rstrip(".") for each in self.population.members if each.program.hash == program.hash]
+        label = f"{titles[0] if titles else 'start'}: {count(len(missing), f'{SPLITS[why]} example')}"
         self.watch.step(label, 0, len(missing))
-        async with self._cut_at_ceilings():
+        async with self.cut_at_ceilings():
             evaluation = await evaluate(
                 self.engine,
                 program.workflow,
@@ -265,37 +228,10 @@ class Search:
         self.dropped.update(evaluation.dropped)
         for row in evaluation.rows:
             self._rows[program.hash, row.example.id] = row
-            self.population.record(program.hash, row.example.id, self._outcome(program, row))
+            used, weighed = row.trace.usage, self.models.calls(program.workflow, row.trace)
+            outcome = Outcome(row.score.value, used.calls, used.tokens, used.usd, row.trace.seconds, weighed)
+            self.population.record(program.hash, row.example.id, outcome)
             self._unsettled.append((program.hash, row.example.id))
-
-    async def ask_text(self, prompt: str, purpose: str, *, max_tokens: int = META_TOKENS, draw: int = 0) -> str:
-        """A plain-text reply of the meta model; empty when the model fails to give one. Each `draw` is another reply."""
-        values = await self._answered([Message("user", prompt)], [Field.of("reply", "str")], purpose, max_tokens, draw)
-        return "" if values is None else str(values["reply"]).strip()
-
-    async def ask_fields(
-        self,
-        system: str,
-        user: str,
-        fields: Sequence[Field],
-        purpose: str,
-        *,
-        max_tokens: int = META_TOKENS,
-        draw: int = 0,
-    ) -> dict[str, Any] | None:
-        """A structured reply of the meta model; None when it fails to give one. Each `draw` is another reply."""
-        return await self._answered(
-            [Message("system", system), Message("user", user)], fields, purpose, max_tokens, draw
-        )
-
-    async def ask(self, request: Request, purpose: str, draw: int = 0) -> str:
-        """The reply of the meta model to a request as it stands.
-
-        Raises:
-            ModelError, RefusedError: as `LM.ask`.
-        """
-        async with self._cut_at_ceilings():
-            return (await self.meta.ask(request, purpose=purpose, draw=(draw,) if draw else ())).text
 
     async def run_code(self, code: str, values: Mapping[str, Any]) -> Any:
         """As of `Context`."""
@@ -327,81 +263,17 @@ class Search:
         if isinstance(event, Verdict):
             self._say(event)
 
-    def cut_short(self) -> None:
-        """A ceiling ended what runs side by side: what came of it counts whole or not at all.
-
-        Which calls were the last that fitted depends on the order in which answers came. So all that was run since the last
-        event is forgotten once all of it has ended, with the next event or with `settle`. How many planned calls it took is chance,
-        too: none but those that are set aside are left.
-        """
-        if not self._cut:
-            self._forgone += max(0.0, self.planned - self._settled_at - self._kept_back - self._forgone)
-        self._cut = True
-        self.cuts += 1
-
-    def end_plan(self) -> None:
-        """From now on calls are not those of the search."""
-        self.session.admit = lambda key: None
-
     def settle(self) -> None:
         """What was run until now stands, unless a ceiling cut it short."""
-        if self._met:
-            made = tuple(sorted(each for each in self._asked if each in self.session.charged))
-            self.journal.record(CutShort(calls=made, spent=self._settled_at))
-        if self._cut:
-            self._by_chance = sum(self.session.ledger.calls.values()) - self._settled_at
+        if self.cut:
             for program, row in self._unsettled:
                 del self._rows[program, row]
                 self.population.forget(program, row)
             self.dropped -= self._unsettled_drops
-        self._asked = set() if self._cut else {each for each in self._asked if each not in self.session.charged}
-        self._cut = self._met = False
         self._program_calls.learn(self.start, self._rows)
         self._unsettled.clear()
         self._unsettled_drops.clear()
-        self._settled_at = self.spent
-
-    def _admit(self, key: str) -> None:
-        """Hold the calls of the search to the plan, to the last one: an unreadable reply is asked for again beyond what was foreseen.
-        Of what the plan cut short, a replay makes the calls that were made.
-
-        Raises:
-            PlanUsed: for a call more.
-        """
-        if key in self._asked or key in self.session.charged:
-            return
-        cut = self.journal.ahead
-        if isinstance(cut, CutShort) and cut.spent == self._settled_at:
-            admitted = key in cut.calls
-        else:
-            admitted = self._settled_at + len(self._asked) + 1 <= self.planned - self._kept_back - self._forgone
-        if not admitted:
-            self._met = True
-            raise PlanUsed(f"the search has taken the {self.planned:g} calls that it planned", ceiling="calls")
-        self._asked.add(key)
-
-    @asynccontextmanager
-    async def _cut_at_ceilings(self) -> AsyncGenerator[None]:
-        """At a ceiling calls that were sent go on, and what they take is known when they end."""
-        try:
-            yield
-        except BudgetExceeded as error:
-            if error.budget is not None:
-                await self.session.drain()
-            self.cut_short()
-            raise
-
-    async def _answered(
-        self, messages: Sequence[Message], fields: Sequence[Field], purpose: str, max_tokens: int, draw: int
-    ) -> dict[str, Any] | None:
-        async with self._cut_at_ceilings():
-            try:
-                answer = await self.meta.ask_fields(
-                    messages, fields, purpose=purpose, max_tokens=max_tokens, **_drawn(draw)
-                )
-            except (ModelError, RefusedError):
-                return None
-            return dict(answer.values)
+        self.settle_calls()
 
     def _say(self, verdict: Verdict) -> None:
         """A verdict in words; of what was set aside without having been run nothing is said."""
@@ -411,15 +283,6 @@ class Search:
         sides = f"{percent(verdict.mine)} against {percent(verdict.theirs)} on {count(verdict.n, 'pair')}"
         text = f"{_DECISIONS[verdict.decision]} ({sides}): {title}" if verdict.n else f"Taken as it is: {title}"
         self.watch.decided(text, verdict.mine, kept=verdict.decision in ("adopt", "confirm"))
-
-    def _outcome(self, program: WorkflowProgram, row: Row) -> Outcome:
-        usage, weighed = row.trace.usage, self.models.calls(program.workflow, row.trace)
-        return Outcome(row.score.value, usage.calls, usage.tokens, usage.usd, row.trace.seconds, weighed)
-
-    def _named(self, program: WorkflowProgram) -> str:
-        """What a program is called: its change in words."""
-        titles = [each.title for each in self.population.members if each.program.hash == program.hash]
-        return titles[0].rstrip(".") if titles else "start"
 
     def _ordered(self, split: Split) -> list[Example]:
         examples = sorted(self.task.splits.get(split, ()), key=lambda example: example.id)
@@ -439,7 +302,3 @@ _DECISIONS: dict[Decision, str] = {
     "confirm": "Confirmed on validation",
     "refute": "Not confirmed on validation",
 }
-
-
-def _drawn(draw: int) -> dict[str, Any]:
-    return {"draw": (draw,), "temperature": WARM} if draw else {}

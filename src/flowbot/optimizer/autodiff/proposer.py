@@ -17,6 +17,7 @@ from flowbot.fields.words import count
 from flowbot.optimizer.feedback.backward import Gradients, all_said, backward_all, feedback_on, most_questions
 from flowbot.optimizer.feedback.parts import suspects
 from flowbot.optimizer.feedback.runs import PERFECT, failing
+from flowbot.optimizer.meta_questions import META_TOKENS
 from flowbot.optimizer.parameters.accept import accepted
 from flowbot.optimizer.parameters.step_change import option, proposal
 from flowbot.optimizer.parameters.update import TOKENS_PER_WORD
@@ -24,7 +25,6 @@ from flowbot.optimizer.parameters.wording import Wording, texts_of
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.prompts import fill
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
-from flowbot.optimizer.search import META_TOKENS
 from flowbot.run.events import Arm, Feedback
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram

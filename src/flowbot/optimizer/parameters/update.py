@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from flowbot.fields.words import count
 from flowbot.optimizer.feedback.backward import all_said, backward_all, feedback_on
 from flowbot.optimizer.feedback.parts import suspects
+from flowbot.optimizer.meta_questions import META_TOKENS
 from flowbot.optimizer.prompts import fill
 from flowbot.optimizer.rendering import instruction_text
 from flowbot.optimizer.seams import Context, Proposal
-from flowbot.optimizer.search import META_TOKENS
 from flowbot.run.events import Feedback
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram

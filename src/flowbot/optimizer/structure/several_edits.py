@@ -12,10 +12,10 @@ from flowbot.fields.numbers import is_number
 from flowbot.lm.client import Message, Request
 from flowbot.lm.mending import mended
 from flowbot.optimizer.editing import edited, structure
+from flowbot.optimizer.meta_questions import WARM
 from flowbot.optimizer.prompts import fill
 from flowbot.optimizer.rendering import value_text
 from flowbot.optimizer.seams import Context
-from flowbot.optimizer.search import WARM
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.workflow.edits.schema import edits_schema
 from flowbot.workflow.edits.written import TEXT, Schema, array, closed
