@@ -18,6 +18,7 @@ from .text import complain
 if TYPE_CHECKING:
     from flowbot.export.export import ExportResult
     from flowbot.export.scored import ScoredParity
+    from flowbot.export.source.write import Written
 
 FAILED = 1
 SOURCE = "source"
@@ -76,8 +77,6 @@ def export(
     if to == SOURCE:
         from flowbot.export.source.write import write_source
 
-        from .written import say_written
-
         written = write_source(flow, folder=out or Path(), force=force)
         console.json(written.dump())
         say_written(console, written)
@@ -111,6 +110,13 @@ def export(
     console.json(result.dump())
     _show(console, result, ready.target.about)
     return 0 if result.parity is None or result.parity.ok else FAILED
+
+
+def say_written(console: Console, written: Written) -> None:
+    """Which literals were written, and a line for each that was not."""
+    console.result(str(written), "good" if written.files else "")
+    for each in written.left:
+        console.paragraph(f"{each.where}: {each.what}; {each.mend}", "warn", indent=2)
 
 
 def _show(console: Console, result: ExportResult, about: str) -> None:

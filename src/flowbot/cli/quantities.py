@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from flowbot.fields import UserError
+
 _SIZES = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _AGES = {"h": 3600, "d": 86_400, "w": 7 * 86_400}
 
@@ -14,12 +16,7 @@ def parse_size(option: str, text: str) -> int:
     Raises:
         UserError: naming the option.
     """
-    size = _parse(text.upper(), _SIZES)
-    if size is None:
-        from flowbot.fields import UserError
-
-        raise UserError(option, repr(text), "a size such as 500MB or 2GB")
-    return size
+    return _parse(option, text, text.upper(), _SIZES, "a size such as 500MB or 2GB")
 
 
 def parse_age(option: str, text: str) -> int:
@@ -28,12 +25,7 @@ def parse_age(option: str, text: str) -> int:
     Raises:
         UserError: naming the option.
     """
-    age = _parse(text.casefold(), _AGES)
-    if age is None:
-        from flowbot.fields import UserError
-
-        raise UserError(option, repr(text), "an age such as 12h, 30d or 2w")
-    return age
+    return _parse(option, text, text.casefold(), _AGES, "an age such as 12h, 30d or 2w")
 
 
 def size_text(size: int) -> str:
@@ -51,9 +43,10 @@ def age_text(age: int) -> str:
     return f"{number:g} {unit}{'' if number == 1 else 's'}"
 
 
-def _parse(text: str, units: dict[str, int]) -> int | None:
-    """The whole number, at least 1, that a number with a unit stands for; None if it is none."""
+def _parse(option: str, given: str, text: str, units: dict[str, int], expected: str) -> int:
+    """The whole number, at least 1, that a number with a unit stands for."""
     found = re.fullmatch(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)\s*([A-Za-z]*)", text.strip())
-    if found is None or found[2] not in units:
-        return None
-    return int(float(found[1]) * units[found[2]]) or None
+    number = int(float(found[1]) * units[found[2]]) if found is not None and found[2] in units else 0
+    if not number:
+        raise UserError(option, repr(given), expected)
+    return number

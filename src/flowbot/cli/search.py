@@ -90,8 +90,8 @@ def conclude(result: RunResult, job: Job, console: Console) -> int:
     """
     from flowbot.report.report import write_report
 
+    from .export import say_written
     from .summary import summarise, within
-    from .written import say_written
 
     report = write_report(result.run_dir)
     written = None

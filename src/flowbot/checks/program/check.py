@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -155,10 +155,6 @@ async def _observed(job: Job, seed: str, spare: Path) -> Observed | str:
 def _environment(seed: str, spare: Path) -> Mapping[str, str]:
     """The user's, in which clients find a key where there is none: no request goes out."""
     keys = {variable: "made-up" for row in providers().values() for variable in row.keys}
-    path = os.pathsep.join(filter(None, (*_ours(), os.environ.get("PYTHONPATH", ""))))
+    ours = str(Path(__file__).resolve().parents[3])  # where this package stands, should it be found in no other way
+    path = os.pathsep.join(filter(None, (ours, os.environ.get("PYTHONPATH", ""))))
     return {**keys, **os.environ, "PYTHONHASHSEED": seed, "TMPDIR": str(spare), "PYTHONPATH": path}
-
-
-def _ours() -> Sequence[str]:
-    """Where this package stands, should it be found in no other way."""
-    return (str(Path(__file__).resolve().parents[3]),)

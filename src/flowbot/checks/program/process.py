@@ -15,8 +15,8 @@ from flowbot.fields.foreign import Closed
 from flowbot.lm.providers import providers
 from flowbot.lm.session import Session
 from flowbot.program.params import Param, Value
+from flowbot.runtime.lift.recordings import around, modules_in
 from flowbot.runtime.traced.one_run import Bounds
-from flowbot.runtime.traced.recorded import Recorded
 from flowbot.runtime.traced.run import ProgramRuns, Ran
 from flowbot.store import Store
 from flowbot.task.modules import Modules
@@ -113,9 +113,8 @@ def _at_import(watched: Watched) -> str:
 def _declared(program: UserProgram, folder: Path) -> list[Param | Value]:
     """What the program's code leads to, and what else its files declare, such as a text that is read at import alone."""
     found = {each.name: each for each in program.tunable}
-    for module in list(sys.modules.values()):
-        file: object = getattr(module, "__file__", None)
-        if isinstance(file, str) and Path(file).is_relative_to(folder) and "site-packages" not in file:
+    for module in modules_in(folder):
+        if "site-packages" not in str(module.__file__):
             held = (each for each in vars(module).values() if isinstance(each, Param | Value))
             found |= {each.name: each for each in held if each.name not in found}
     return list(found.values())
@@ -146,7 +145,11 @@ async def _run(
         await store.close()
     by_id = {each.id: each for each in ran.events}
     asked = (
-        Asked(scope=_scope(each, by_id), model=each.exchange.model, body=dict(each.exchange.body))
+        Asked(
+            scope="/".join(outer.name for outer in around(each, by_id)),
+            model=each.exchange.model,
+            body=dict(each.exchange.body),
+        )
         for each in ran.events
         if each.exchange is not None
     )
@@ -161,15 +164,6 @@ def _lacking(result: object, outputs: Mapping[str, str]) -> tuple[str, ...]:
     if isinstance(result, Mapping):
         return tuple(name for name in outputs if name not in result)
     return tuple(name for name in outputs if not hasattr(result, name))
-
-
-def _scope(event: Recorded, by_id: Mapping[str, Recorded]) -> str:
-    """The names of the steps around a call."""
-    names: list[str] = []
-    while event.parent is not None and (outer := by_id.get(event.parent)) is not None:
-        names.insert(0, outer.name)
-        event = outer
-    return "/".join(names)
 
 
 def _short(where: str) -> str:

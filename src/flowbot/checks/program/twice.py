@@ -37,21 +37,18 @@ def unlike(one: Observed, other: Observed, program: str, today: date) -> Iterato
         today: the date.
     """
     told: set[tuple[str, str]] = set()
-    for first, second in zip(_plain(one.runs), _plain(other.runs), strict=False):
+    runs = [(*pair, False) for pair in zip(_plain(one.runs), _plain(other.runs), strict=False)]
+    runs += [(one.runs[0], one.again, True)] if one.again is not None and one.runs else []
+    for first, second, later in runs:
         for asked, instead in _unmatched(first, second):
             kind, here, there = difference(said(asked), said(instead))
-            if (asked.scope, kind) not in told:
-                told.add((asked.scope, kind))
-                what = f"asks something else when it is run again: “{cut(here, 60)}” is “{cut(there, 60)}” then, {kind}"
-                yield Remark(_place(program, asked.scope), what, _MENDS[kind])
-    for asked, instead in _unmatched(one.runs[0], one.again) if one.again is not None and one.runs else ():
-        kind, here, there = difference(said(asked), said(instead))
-        if (asked.scope, kind) not in told:
+            if (asked.scope, kind) in told:
+                continue
             told.add((asked.scope, kind))
-            what = (
-                f"asks something else when it is run again after others: “{cut(here, 60)}” is “{cut(there, 60)}” then"
-            )
-            yield Remark(_place(program, asked.scope), what, "keep nothing from one run for another")
+            again, why = (" after others", "") if later else ("", f", {kind}")
+            what = f"asks something else when it is run again{again}: “{cut(here, 60)}” is “{cut(there, 60)}” then{why}"
+            mend = "keep nothing from one run for another" if later else _MENDS[kind]
+            yield Remark(_place(program, asked.scope), what, mend)
     names = _names(today)
     for run in _plain(one.runs):
         for asked in run.asked:

@@ -46,14 +46,12 @@ class Rewritten:
         written: names of the parameters that it has now as they are to be, in its order.
         left: what could not be written, one remark each.
         declared: names of the parameters that it declares, of those that are to change.
-        changed: whether anything is another.
     """
 
     source: bytes
     written: tuple[str, ...]
     left: tuple[Remark, ...]
     declared: tuple[str, ...]
-    changed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +92,9 @@ def rewritten(source: bytes, changes: Mapping[str, Change], where: str) -> Rewri
             written.append(name)
             if not _same(_value(default), change.new):
                 swap[default] = _expression(default, change.new, module)
+    declared = {each.name for each in found}
     new = module.visit(_Swap(swap)).bytes if swap else source
-    return Rewritten(
-        new, tuple(written), tuple(left), tuple(each for each in changes if each in {d.name for d in found}), bool(swap)
-    )
+    return Rewritten(new, tuple(written), tuple(left), tuple(each for each in changes if each in declared))
 
 
 def _declared(wrapper: MetadataWrapper) -> Iterator[_Declared]:

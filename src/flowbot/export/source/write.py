@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -104,7 +104,7 @@ def write_source(found: RunLike, *, folder: Path | str = ".", force: bool = Fals
         for each in made:
             if several & set(made[each].declared):
                 made[each] = rewritten(sources[each], {k: v for k, v in changes.items() if k not in several}, each.name)
-        changed = [each for each in made if made[each].changed]
+        changed = [each for each in made if made[each].source != sources[each]]
         for each in changed:  # before one is written
             _require_writable(each)
         for each in changed:
@@ -194,8 +194,7 @@ def _nowhere(name: str, file: Path, *, several: bool) -> Remark:
 
 def _besides(workflow: Workflow, path: str) -> Iterator[Remark]:
     parameters = workflow.parameter(path)
-    slots: Sequence[str] = [*parameters.slots] if isinstance(parameters, ProgramParameters) else []
-    for name in slots:
+    for name in parameters.slots if isinstance(parameters, ProgramParameters) else ():
         yield Remark(path, f"what fills the place {name} is a workflow, and no part of a source", _IN_FILE)
 
 
