@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from math import ceil, fsum
 
 from flowbot.run.result import PLAN_USED
-from flowbot.runtime.program import WorkflowProgram
 
 from .admission import TAKEN, Admissions
 from .population import Candidate
@@ -36,17 +35,17 @@ class Bilevel:
         tuner: in place of `inner`: picks changes of parameters, and judges them.
     """
 
-    outer: Proposer[WorkflowProgram] | None = None
-    inner: Proposer[WorkflowProgram] | None = None
+    outer: Proposer | None = None
+    inner: Proposer | None = None
     tuner: Tuner | None = None
-    _validated: list[Candidate[WorkflowProgram]] = field(default_factory=list[Candidate[WorkflowProgram]])
-    _admissions: Admissions[WorkflowProgram] = field(default_factory=Admissions[WorkflowProgram])
+    _validated: list[Candidate] = field(default_factory=list[Candidate])
+    _admissions: Admissions = field(default_factory=Admissions)
 
-    def opening(self, context: Context[WorkflowProgram]) -> Sequence[str]:
+    def opening(self, context: Context) -> Sequence[str]:
         """The start is validated in full first, as in the paper."""
         return context.validation
 
-    async def search(self, context: Context[WorkflowProgram]) -> str:
+    async def search(self, context: Context) -> str:
         """One epoch of batches, or until the planned calls are used."""
         rows = context.rows
         here = context.population.start
@@ -72,7 +71,7 @@ class Bilevel:
             context.watch.passed()
         return "every batch was walked through"
 
-    async def choose(self, context: Context[WorkflowProgram]) -> Candidate[WorkflowProgram]:
+    async def choose(self, context: Context) -> Candidate:
         """The best on validation, the earliest of equals; the start where none is better."""
         population, rows = context.population, context.validation
         return population.best_of(
@@ -81,12 +80,8 @@ class Bilevel:
         )
 
     async def _step(
-        self,
-        context: Context[WorkflowProgram],
-        proposer: Proposer[WorkflowProgram] | None,
-        here: Candidate[WorkflowProgram],
-        batch: Sequence[str],
-    ) -> Candidate[WorkflowProgram]:
+        self, context: Context, proposer: Proposer | None, here: Candidate, batch: Sequence[str]
+    ) -> Candidate:
         """The program to go on with: what is proposed, if anything valid is and the judge does not object."""
         if proposer is None:
             return here

@@ -163,7 +163,7 @@ def _record_end(search: Search, why: str) -> None:
             search.record(scored(search, program, "train", search.training))
 
 
-async def _chosen(search: Search, loop: Loop) -> Candidate[WorkflowProgram]:
+async def _chosen(search: Search, loop: Loop) -> Candidate:
     """What is returned, with what is said of it."""
     search.watch.enter("validation", 1)
     likely = search.population.incumbent
@@ -183,12 +183,7 @@ async def _chosen(search: Search, loop: Loop) -> Candidate[WorkflowProgram]:
 
 
 async def _close(
-    search: Search,
-    best: Candidate[WorkflowProgram],
-    stopped_by: str,
-    why: str,
-    blank: RunResult,
-    reserve: Reserve | None,
+    search: Search, best: Candidate, stopped_by: str, why: str, blank: RunResult, reserve: Reserve | None
 ) -> RunResult:
     """The closing comparison: start and final on the same validation rows and, once, on test, or on as much as a ceiling allows."""
     start, final = search.start, best.program

@@ -11,7 +11,6 @@ from flowbot.lm.mending import mended
 from flowbot.optimizer.guard import unsourced
 from flowbot.optimizer.meta_questions import WARM
 from flowbot.optimizer.seams import Context
-from flowbot.runtime.program import WorkflowProgram
 from flowbot.workflow.edits.applying import applied
 from flowbot.workflow.edits.draft import EditError
 from flowbot.workflow.edits.parse import parse_edits
@@ -44,7 +43,7 @@ decompose: list the parts, answer each, combine; insert_branch; insert_retrieval
 
 
 def edited(
-    context: Context[WorkflowProgram], workflow: Workflow, written: Any, most: int | None = None
+    context: Context, workflow: Workflow, written: Any, most: int | None = None
 ) -> tuple[Workflow | None, tuple[str, ...], str]:
     """The workflow with the edits that a model wrote, and the edits in words; or None, and what is wrong with them.
 
@@ -91,7 +90,7 @@ class Edited(NamedTuple):
 
 
 async def asked_edits(
-    context: Context[WorkflowProgram],
+    context: Context,
     workflow: Workflow,
     question: str,
     *,

@@ -9,7 +9,6 @@ from typing import Protocol, runtime_checkable
 from flowbot.fields import UserError
 from flowbot.fields.near import one_of
 from flowbot.fields.numbers import is_number, shown
-from flowbot.runtime.program import WorkflowProgram
 
 from .population import Candidate
 from .seams import Context
@@ -38,11 +37,11 @@ class Sizes:
 class Loop(Protocol):
     """One search by a method: made anew for every run, so it may keep what it learns."""
 
-    def opening(self, context: Context[WorkflowProgram]) -> Sequence[str]:
+    def opening(self, context: Context) -> Sequence[str]:
         """Ids of the rows that the start is run on before anything else."""
         ...
 
-    async def search(self, context: Context[WorkflowProgram]) -> str:
+    async def search(self, context: Context) -> str:
         """Search; says why it stopped. What was adopted stands in the population at any time.
 
         Raises:
@@ -50,7 +49,7 @@ class Loop(Protocol):
         """
         ...
 
-    async def choose(self, context: Context[WorkflowProgram]) -> Candidate[WorkflowProgram]:
+    async def choose(self, context: Context) -> Candidate:
         """What is returned. A ceiling that ends it early leaves a choice all the same."""
         ...
 

@@ -27,7 +27,6 @@ from flowbot.fields import UserError
 from flowbot.fields.near import one_of
 from flowbot.fields.numbers import shown
 from flowbot.fields.plugins import find_plugin, plugin_names
-from flowbot.runtime.program import WorkflowProgram
 
 from .feedback.ballots import BallotCritic
 from .method import PURPOSES, Loop, Method, Sizes
@@ -86,9 +85,7 @@ def ordered(method: Method, order: Order) -> Method:
         raise UserError("order", repr(order), f"'free': {method.name} has an order of its own")
     asks = method.critic is BallotCritic and order == "prompts-first"
     critic = partial(BallotCritic, asks_mends=True) if asks else method.critic
-    return replace(
-        method, planner=partial(cast("type[Bandit[WorkflowProgram]]", method.planner), order=order), critic=critic
-    )
+    return replace(method, planner=partial(cast("type[Bandit]", method.planner), order=order), critic=critic)
 
 
 def _is_method(method: object) -> bool:

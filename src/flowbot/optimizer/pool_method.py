@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias, runtime_checkable
 
-from flowbot.runtime.program import WorkflowProgram
-
 from .allocator import Thompson
 from .confirm import AsAdopted, Closing, Confirm, few
 from .feedback.ballots import BallotCritic
@@ -29,7 +27,7 @@ from .structure.catalogue_changes import CatalogueChanges
 from .structure.fillings import Fillings
 from .structure.written_edits import WrittenEdits
 
-Proposers: TypeAlias = Sequence[Proposer[WorkflowProgram]]
+Proposers: TypeAlias = Sequence[Proposer]
 META_SHARE = 0.15
 """Share of the planned calls that questions to the meta model are assumed to take."""
 
@@ -37,7 +35,7 @@ META_SHARE = 0.15
 class Searches(Protocol):
     """What searches training rows in a loop of its own."""
 
-    async def search(self, context: Context[WorkflowProgram]) -> str:
+    async def search(self, context: Context) -> str:
         """As of `method.Loop`."""
         ...
 
@@ -46,7 +44,7 @@ class Searches(Protocol):
 class Opens(Protocol):
     """One that says which rows the start is run on first."""
 
-    def opening(self, context: Context[WorkflowProgram]) -> Sequence[str]:
+    def opening(self, context: Context) -> Sequence[str]:
         """As of `method.Loop`."""
         ...
 
@@ -86,18 +84,18 @@ class PoolMethod:
 
     name: str
     proposers: Callable[[], Proposers] = default_proposers
-    critic: Callable[[], Critic[WorkflowProgram]] | None = BallotCritic
-    planner: Callable[[Proposers, Critic[WorkflowProgram] | None], Planner[WorkflowProgram]] = Bandit
-    judge: Callable[[], Judge[WorkflowProgram]] = PosteriorJudge
-    allocator: Callable[[], Allocator[WorkflowProgram]] = Thompson
-    closing: Callable[[], Closing[WorkflowProgram]] = Confirm
+    critic: Callable[[], Critic] | None = BallotCritic
+    planner: Callable[[Proposers, Critic | None], Planner] = Bandit
+    judge: Callable[[], Judge] = PosteriorJudge
+    allocator: Callable[[], Allocator] = Thompson
+    closing: Callable[[], Closing] = Confirm
     asks: bool | None = None
     tree: Callable[[], Searches] | None = None
     by_ability: bool | None = None
 
     def calls(self, sizes: Sizes) -> Mapping[str, int]:
         """The effort is the plan; how it is divided is a guess."""
-        closing = AsAdopted[WorkflowProgram]() if self._joins(sizes) else self.closing()
+        closing = AsAdopted() if self._joins(sizes) else self.closing()
         val = int(closing.room(sizes.effort, sizes.val, sizes.start_calls))
         asks = self.critic is not None if self.asks is None else self.asks
         meta = int(META_SHARE * sizes.effort) if asks else 0
@@ -112,7 +110,7 @@ class PoolMethod:
         planner = self.planner(self.proposers(), critic)
         if not joins:
             return PoolLoop(Pool(planner, self.allocator(), self.judge()), self.closing())
-        judge = PosteriorJudge[WorkflowProgram](*STRICTER) if self.judge is PosteriorJudge else self.judge()
+        judge = PosteriorJudge(*STRICTER) if self.judge is PosteriorJudge else self.judge()
         return PoolLoop(Pool(planner, self.allocator(), judge), AsAdopted(), joined=True)
 
     def _joins(self, sizes: Sizes) -> bool:
@@ -126,15 +124,15 @@ class PoolLoop:
     """The pool or another search of training rows, and validation at its end; see `methods.Loop`."""
 
     pool: Searches
-    closing: Closing[WorkflowProgram]
+    closing: Closing
     joined: bool = False
     """Whether validation joins the rows of the search."""
 
-    def opening(self, context: Context[WorkflowProgram]) -> Sequence[str]:
+    def opening(self, context: Context) -> Sequence[str]:
         """Some training rows, as many as the plan allows."""
         return self.pool.opening(context) if isinstance(self.pool, Opens) else opening(context)
 
-    async def search(self, context: Context[WorkflowProgram]) -> str:
+    async def search(self, context: Context) -> str:
         """Search with what is not set aside for validation."""
         if self.joined:
             context.join_validation()
@@ -145,6 +143,6 @@ class PoolLoop:
         with context.set_aside(self.closing.room(context.left + context.spent, len(context.validation), start)):
             return await self.pool.search(context)
 
-    async def choose(self, context: Context[WorkflowProgram]) -> Candidate[WorkflowProgram]:
+    async def choose(self, context: Context) -> Candidate:
         """What validation confirms."""
         return await self.closing.choose(context)

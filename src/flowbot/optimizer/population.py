@@ -11,9 +11,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean, median
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol
+
+from typing_extensions import TypeVar
 
 from flowbot.run.events import Arm, Level, Source
+from flowbot.runtime.program import WorkflowProgram
 
 from .belief import Belief
 from .objective import SAME_CALLS, TOLERATED, Axis, Limits, Objective, Takes
@@ -34,7 +37,8 @@ class Hashed(Protocol):
         ...
 
 
-P = TypeVar("P", bound=Hashed)
+P = TypeVar("P", bound=Hashed, default=WorkflowProgram)
+"""What is searched over: workflows, where nothing else is said."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,7 +82,7 @@ class Search(MetaQuestions):
     """Ids of examples that an endpoint refuses on every try: they are left out on both sides of every pair."""
 
     def __post_init__(self) -> None:
-        self.population: Population[WorkflowProgram] = Population(self.start, self.objective, self.limits)
+        self.population: Population = Population(self.start, self.objective, self.limits)
         self.guard = Guard(self.task)
         self._rows: dict[tuple[str, str], Row] = {}
         self._heard: dict[str, list[Feedback]] = {}

@@ -47,7 +47,7 @@ def task_kinds(task: Task, workflow: Workflow, path: str, rows: Sequence[Row]) -
     return (*found, f"failure {failure}") if (failure := _failure(rows)) else tuple(found)
 
 
-def step_kinds(context: Context[WorkflowProgram], program: WorkflowProgram, path: str) -> tuple[str, ...]:
+def step_kinds(context: Context, program: WorkflowProgram, path: str) -> tuple[str, ...]:
     """The kinds of task that a change of a step's parameters is made for, by the training runs of its program."""
     return task_kinds(context.task, program.workflow, path, context.recorded(program, context.training))
 

@@ -25,16 +25,10 @@ class Tuner:
         judge: decides.
     """
 
-    planner: Planner[WorkflowProgram]
-    judge: Judge[WorkflowProgram]
+    planner: Planner
+    judge: Judge
 
-    async def step(
-        self,
-        context: Context[WorkflowProgram],
-        here: Candidate[WorkflowProgram],
-        admissions: Admissions[WorkflowProgram],
-        after: Sequence[str],
-    ) -> Candidate[WorkflowProgram]:
+    async def step(self, context: Context, here: Candidate, admissions: Admissions, after: Sequence[str]) -> Candidate:
         """The program to go on with: a picked change, where the judge adopts it.
 
         Args:
@@ -55,9 +49,7 @@ class Tuner:
                     return candidate
         return here
 
-    async def _judged(
-        self, context: Context[WorkflowProgram], candidate: Candidate[WorkflowProgram], after: Sequence[str]
-    ) -> Verdict:
+    async def _judged(self, context: Context, candidate: Candidate, after: Sequence[str]) -> Verdict:
         assert candidate.parent is not None
         population, end, last = context.population, 0, False
         while True:
@@ -79,9 +71,7 @@ class Tuner:
                 return verdict
 
 
-def fits(
-    context: Context[WorkflowProgram], program: WorkflowProgram, rows: Sequence[str], besides: float = 0.0
-) -> bool:
+def fits(context: Context, program: WorkflowProgram, rows: Sequence[str], besides: float = 0.0) -> bool:
     """Whether the planned calls surely allow to run a program on the rows, and `besides`."""
     missing = context.population.missing(program, dict.fromkeys(rows))
     return len(missing) * context.calls_of(program) + besides <= context.left

@@ -48,11 +48,11 @@ class Author:
         catalogue: offers the changes that are chosen among.
     """
 
-    catalogue: Proposer[WorkflowProgram]
+    catalogue: Proposer
     _tries: Counter[str] = field(default_factory=Counter[str])
     _asked: int = 0
 
-    def offers(self, parent: Candidate[WorkflowProgram], context: Context[WorkflowProgram]) -> Sequence[Option]:
+    def offers(self, parent: Candidate, context: Context) -> Sequence[Option]:
         """What may be tried on a parent still."""
         if context.meta_mode == "large":
             key = f"edits {parent.program.hash}"
@@ -61,12 +61,8 @@ class Author:
         return [replace(each, cost=each.cost + TRIES) for each in options if self._tries[each.key] < each.most]
 
     async def modified(
-        self,
-        parent: Candidate[WorkflowProgram],
-        offers: Sequence[Option],
-        tried: Sequence[str],
-        context: Context[WorkflowProgram],
-    ) -> tuple[Pick[WorkflowProgram], Proposal[WorkflowProgram]]:
+        self, parent: Candidate, offers: Sequence[Option], tried: Sequence[str], context: Context
+    ) -> tuple[Pick, Proposal]:
         """One modification, or what kept the author from one.
 
         Args:
@@ -101,13 +97,13 @@ class Author:
 
     async def _chosen(
         self,
-        parent: Candidate[WorkflowProgram],
+        parent: Candidate,
         offers: Sequence[Option],
         rows: Sequence[Row],
         facts: Mapping[str, Any],
         draw: int,
-        context: Context[WorkflowProgram],
-    ) -> tuple[Pick[WorkflowProgram], Proposal[WorkflowProgram]]:
+        context: Context,
+    ) -> tuple[Pick, Proposal]:
         """A change that the meta model chooses by letter."""
         program, letters = parent.program, LETTERS[: len(offers)]
         several = len({each.arm.place for each in offers}) > 1
@@ -121,7 +117,7 @@ class Author:
         context.watch.step("asking the meta model which change to make")
         reply = await context.ask_fields(system, user, fields, "proposals", max_tokens=CHOICE_TOKENS, draw=draw)
         if reply is None:
-            nothing: Proposal[WorkflowProgram] = Proposal(None, CHOICE, "meta", faults=("the meta model chose none",))
+            nothing: Proposal = Proposal(None, CHOICE, "meta", faults=("the meta model chose none",))
             return Pick(parent, self.catalogue, _focus(_NO_CHOICE)), nothing
         option, fault = offers[letters.index(str(reply["choice"]))], str(reply["fault"]).strip()
         said = tuple(context.feedback(program.hash, row.example.id, "", fault) for row in rows) if fault else ()
@@ -139,13 +135,8 @@ class Author:
         return Pick(parent, self.catalogue, focus), replace(made, feedback=(*said, *made.feedback))
 
     async def _written(
-        self,
-        parent: Candidate[WorkflowProgram],
-        option: Option,
-        rows: Sequence[Row],
-        facts: Mapping[str, Any],
-        context: Context[WorkflowProgram],
-    ) -> tuple[Pick[WorkflowProgram], Proposal[WorkflowProgram]]:
+        self, parent: Candidate, option: Option, rows: Sequence[Row], facts: Mapping[str, Any], context: Context
+    ) -> tuple[Pick, Proposal]:
         """Edits that the meta model writes."""
         workflow = parent.program.workflow
         told = {
@@ -171,7 +162,7 @@ class Author:
         return Pick(parent, self.catalogue, _focus(option)), proposal
 
 
-def repeated(workflow: Workflow, context: Context[WorkflowProgram]) -> str:
+def repeated(workflow: Workflow, context: Context) -> str:
     """Which earlier candidate had the structure of a workflow, in words; "" where none had."""
     same = structure(workflow)
     for each in context.population.members:
@@ -184,6 +175,6 @@ def _focus(option: Option) -> Focus:
     return Focus(option, 0, option.prior, option.prior)
 
 
-def _mistakes(context: Context[WorkflowProgram], program: WorkflowProgram, rows: Sequence[Row]) -> list[str]:
+def _mistakes(context: Context, program: WorkflowProgram, rows: Sequence[Row]) -> list[str]:
     told = context.told(program, rows)
     return [mistake_text(row, number, context.task.metric) for number, row in enumerate(told, start=1)]

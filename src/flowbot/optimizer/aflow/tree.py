@@ -28,7 +28,6 @@ from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.seams import Context, Option
 from flowbot.optimizer.tuned import Tuner, fits
 from flowbot.run.result import PLAN_USED
-from flowbot.runtime.program import WorkflowProgram
 
 from .author import Author
 
@@ -39,7 +38,7 @@ ROUNDS, PATIENCE = 20, 5
 DRAWS = 2
 """Draws of an inner optimiser on one new structure."""
 RULE = "mean of all rows"
-_Member = Candidate[WorkflowProgram]
+_Member = Candidate
 
 
 def chances(scores: Sequence[float]) -> list[float]:
@@ -65,12 +64,12 @@ class Tree:
 
     author: Author
     tuner: Tuner | None = None
-    judge: Judge[WorkflowProgram] = field(default_factory=PosteriorJudge[WorkflowProgram])
-    _admissions: Admissions[WorkflowProgram] = field(default_factory=Admissions[WorkflowProgram])
+    judge: Judge = field(default_factory=PosteriorJudge)
+    _admissions: Admissions = field(default_factory=Admissions)
     _nodes: list[_Member] = field(default_factory=list[_Member])
     _tried: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
 
-    async def search(self, context: Context[WorkflowProgram]) -> str:
+    async def search(self, context: Context) -> str:
         """Search until the mean of the best stands, or the rounds or the planned calls are used; says which. The result is the incumbent.
 
         Raises:
@@ -99,7 +98,7 @@ class Tree:
                 return f"the mean of the {BEST} best has stood for {PATIENCE} rounds"
         return f"{ROUNDS} rounds were made"
 
-    async def _expand(self, context: Context[WorkflowProgram], parent: _Member, offers: Sequence[Option]) -> None:
+    async def _expand(self, context: Context, parent: _Member, offers: Sequence[Option]) -> None:
         """One modification of a parent: made, run, compared, tuned, and remembered."""
         tried = self._tried.setdefault(parent.program.hash, [])
         pick, proposal = await self.author.modified(parent, offers, tried, context)
@@ -115,7 +114,7 @@ class Tree:
             came = "better" if self._worth(context, new) > self._worth(context, parent) else "no better"
             tried.append(f"{proposal.title}: from {old} to {now}, {came}")
 
-    async def _score_and_tune(self, context: Context[WorkflowProgram], candidate: _Member, parent: _Member) -> None:
+    async def _score_and_tune(self, context: Context, candidate: _Member, parent: _Member) -> None:
         await context.run(candidate.program, context.rows, "train")
         self._nodes.append(candidate)
         kept: Literal["set aside", "drop"] = "set aside" if candidate in self._parents(context) else "drop"
@@ -128,7 +127,7 @@ class Tree:
         finally:
             context.population.incumbent = self._best(context)
 
-    async def _tuned(self, context: Context[WorkflowProgram], candidate: _Member) -> _Member:
+    async def _tuned(self, context: Context, candidate: _Member) -> _Member:
         """The candidate, or what an inner optimiser made of it, if that scores higher on all rows."""
         here = candidate
         for _ in range(DRAWS):
@@ -138,29 +137,29 @@ class Tree:
             await context.run(here.program, context.rows, "train")
         return here if self._worth(context, here) > self._worth(context, candidate) else candidate
 
-    def _best(self, context: Context[WorkflowProgram]) -> _Member:
+    def _best(self, context: Context) -> _Member:
         """The highest mean, or what is better by the user's objective, the earliest of equals."""
         return context.population.best_of(self._nodes, lambda each: self._score(context, each))
 
-    def _parents(self, context: Context[WorkflowProgram]) -> list[_Member]:
+    def _parents(self, context: Context) -> list[_Member]:
         """The start, and the best of the others."""
         start, *others = self._nodes
         return [start, *sorted(others, key=lambda each: -self._worth(context, each))[:BEST]]
 
-    def _top(self, context: Context[WorkflowProgram]) -> float:
+    def _top(self, context: Context) -> float:
         """Mean of the best, the start among them."""
         return fmean(sorted((self._worth(context, each) for each in self._nodes), reverse=True)[:BEST])
 
-    def _worth(self, context: Context[WorkflowProgram], node: _Member) -> float:
+    def _worth(self, context: Context, node: _Member) -> float:
         """Its score, less what it takes more than the start is worth where the user names an objective."""
         return self._score(context, node) - context.population.charge(node, context.population.start)
 
-    def _score(self, context: Context[WorkflowProgram], node: _Member) -> float:
+    def _score(self, context: Context, node: _Member) -> float:
         scores = context.population.scores(node.program, context.rows)
         return fmean(scores) if scores else 0.0
 
 
-def _affordable(context: Context[WorkflowProgram], parent: _Member, offers: Sequence[Option]) -> list[Option]:
+def _affordable(context: Context, parent: _Member, offers: Sequence[Option]) -> list[Option]:
     """The offers that leave enough of the plan to score what comes of them, as far as that is known before."""
     rows, calls = len(context.rows), context.calls_of(parent.program)
     return [each for each in offers if each.cost + rows * max(1.0, calls + each.extra) <= context.left]

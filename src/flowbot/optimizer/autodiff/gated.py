@@ -51,20 +51,20 @@ class Gated:
     """
 
     optimiser: AutoDiff = field(default_factory=AutoDiff)
-    _admissions: Admissions[WorkflowProgram] = field(default_factory=lambda: Admissions(once=True))
-    _accepted: list[Candidate[WorkflowProgram]] = field(default_factory=list[Candidate[WorkflowProgram]])
+    _admissions: Admissions = field(default_factory=lambda: Admissions(once=True))
+    _accepted: list[Candidate] = field(default_factory=list[Candidate])
     _validated: Sequence[str] = ()
     _window: list[str] = field(default_factory=list[str])
     _questions: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
 
-    def opening(self, context: Context[WorkflowProgram]) -> Sequence[str]:
+    def opening(self, context: Context) -> Sequence[str]:
         """The start is validated first: on all rows, or on as many as the plan allows."""
         self._validated = context.validation[: fitting(context, context.population.start.program, VALIDATED)]
         if len(self._validated) < len(context.validation):
             context.watch.news(f"Few calls are planned: {len(self._validated)} validation rows decide")
         return self._validated
 
-    async def search(self, context: Context[WorkflowProgram]) -> str:
+    async def search(self, context: Context) -> str:
         """Steps, until the planned calls are used or a walk through training brought no text that passed."""
         start = context.population.start
         self._accepted = [start]
@@ -78,11 +78,11 @@ class Gated:
             step, idle = step + 1, 0 if len(self._accepted) > passed else idle + 1
         return "no text passed in a walk through training"
 
-    async def choose(self, context: Context[WorkflowProgram]) -> Candidate[WorkflowProgram]:
+    async def choose(self, context: Context) -> Candidate:
         """What passed last."""
         return self._accepted[-1] if self._accepted else context.population.start
 
-    async def _moved(self, context: Context[WorkflowProgram], step: int) -> Sequence[Row]:
+    async def _moved(self, context: Context, step: int) -> Sequence[Row]:
         """The runs of the moving batch, with the next training rows in it."""
         program, training = self._accepted[-1].program, context.training
         more = [training[(step * BATCH + place) % len(training)] for place in range(min(BATCH, len(training)))]
@@ -92,7 +92,7 @@ class Gated:
         await context.run(program, self._window, "train")
         return context.recorded(program, self._window)
 
-    async def _ranked(self, context: Context[WorkflowProgram], chosen: Sequence[str]) -> Sequence[str]:
+    async def _ranked(self, context: Context, chosen: Sequence[str]) -> Sequence[str]:
         """The steps of which something is said, those of which most is said first."""
         program = self._accepted[-1].program
         rows = context.recorded(program, chosen)
@@ -105,7 +105,7 @@ class Gated:
         ranked = sorted((path for path in said if any(said[path])), key=lambda path: said[path], reverse=True)
         return [path for path in ranked if said[path][0]] or ranked
 
-    async def _try(self, context: Context[WorkflowProgram], ranked: Sequence[str], chosen: Sequence[str]) -> None:
+    async def _try(self, context: Context, ranked: Sequence[str], chosen: Sequence[str]) -> None:
         """Up to `PROPOSALS` texts, one step after another, until one passes."""
         here, left = self._accepted[-1], PROPOSALS
         self.optimiser.refused.clear()
@@ -121,13 +121,7 @@ class Gated:
                 if await self._passed(context, Pick(here, self.optimiser, focus), made, chosen) or not left:
                     return
 
-    async def _passed(
-        self,
-        context: Context[WorkflowProgram],
-        pick: Pick[WorkflowProgram],
-        made: Proposal[WorkflowProgram],
-        chosen: Sequence[str],
-    ) -> bool:
+    async def _passed(self, context: Context, pick: Pick, made: Proposal, chosen: Sequence[str]) -> bool:
         """Whether a proposal passed both gates; it is journalled, run and decided."""
         population, here = context.population, pick.parent
         require_planned(context, self._gates(context, here.program, chosen))
@@ -151,9 +145,7 @@ class Gated:
             self._window.clear()  # its runs are those of another program
         return passed
 
-    async def _validates(
-        self, context: Context[WorkflowProgram], candidate: Candidate[WorkflowProgram], here: Candidate[WorkflowProgram]
-    ) -> tuple[Pairs, bool]:
+    async def _validates(self, context: Context, candidate: Candidate, here: Candidate) -> tuple[Pairs, bool]:
         """The pairs that were run, and whether the candidate has the higher score on all rows."""
         seen = context.population.outcomes(here.program)
         order = sorted((row for row in self._validated if row in seen), key=lambda row: seen[row].score)
@@ -167,6 +159,6 @@ class Gated:
                 return pairs, False
         return pairs, len(pairs) > 0
 
-    def _gates(self, context: Context[WorkflowProgram], program: WorkflowProgram, chosen: Sequence[str]) -> float:
+    def _gates(self, context: Context, program: WorkflowProgram, chosen: Sequence[str]) -> float:
         """Calls that both gates take at most, of a program or one with other texts."""
         return (len(chosen) + len(self._validated)) * context.calls_of(program)

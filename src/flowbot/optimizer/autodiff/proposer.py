@@ -51,11 +51,11 @@ class AutoDiff:
     most: int = 8
     refused: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     _subsets: dict[tuple[str, int], Sequence[str]] = field(default_factory=dict[tuple[str, int], Sequence[str]])
-    _made: Once[Sequence[Proposal[WorkflowProgram]]] = field(default_factory=Once[Sequence[Proposal[WorkflowProgram]]])
+    _made: Once[Sequence[Proposal]] = field(default_factory=Once[Sequence[Proposal]])
     _handed: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
     """How many draws on a step were asked for: those that one reply gives besides the first are paid for."""
 
-    def options(self, parent: Candidate[WorkflowProgram], context: Context[WorkflowProgram]) -> Sequence[Option]:
+    def options(self, parent: Candidate, context: Context) -> Sequence[Option]:
         """One for every step that may be tuned, where a run went wrong."""
         program = parent.program
         wrong = failing(context.recorded(program, context.training))
@@ -72,9 +72,7 @@ class AutoDiff:
             for path in (suspects(program) if wrong else [])
         ]
 
-    async def propose(
-        self, parent: Candidate[WorkflowProgram], focus: Focus, want: int, context: Context[WorkflowProgram]
-    ) -> Sequence[Proposal[WorkflowProgram]]:
+    async def propose(self, parent: Candidate, focus: Focus, want: int, context: Context) -> Sequence[Proposal]:
         """Up to `want` rewrites of the step, as many as one reply holds: a large meta model writes several at once, which are those of
         further draws, a small one is asked again for each draw. The rows in focus are a subset; without them there is one for every
         `SEVERAL` draws."""
@@ -85,9 +83,7 @@ class AutoDiff:
         made = await self._made.of((program.hash, path, number), lambda: self._ask(parent, focus, number, context))
         return made[item : item + want] or made[:1]
 
-    async def _ask(
-        self, parent: Candidate[WorkflowProgram], focus: Focus, number: int, context: Context[WorkflowProgram]
-    ) -> Sequence[Proposal[WorkflowProgram]]:
+    async def _ask(self, parent: Candidate, focus: Focus, number: int, context: Context) -> Sequence[Proposal]:
         """The proposals of one reply; the one that says why there are none."""
         program, path = parent.program, focus.option.arm.place
         rows = context.recorded(program, focus.rows or self._subset(program, focus.draw // SEVERAL, context))
@@ -100,7 +96,7 @@ class AutoDiff:
         context.watch.step(f"a new text for `{path}`")
         edits = list(EDITS) if self.a_call(context, program, path) > 1 else []
         asking = question(context, parent, path, now, rows, gradients, edits, self.refused.get(path, ()))
-        found: list[Proposal[WorkflowProgram]] = []
+        found: list[Proposal] = []
         for kind, why, text in await _written(context, asking.text, now, edits, number):
             parameters, fault = accepted(
                 context,
@@ -130,12 +126,12 @@ class AutoDiff:
             )
         return found
 
-    def a_call(self, context: Context[WorkflowProgram], program: WorkflowProgram, path: str) -> int:
+    def a_call(self, context: Context, program: WorkflowProgram, path: str) -> int:
         """Proposals that one reply holds: code is asked for as text, and so alone."""
         several = context.meta_mode == "large" and Wording.of(program.workflow, path).kind != "code"
         return SEVERAL if several else 1
 
-    def _subset(self, program: WorkflowProgram, number: int, context: Context[WorkflowProgram]) -> Sequence[str]:
+    def _subset(self, program: WorkflowProgram, number: int, context: Context) -> Sequence[str]:
         """The same rows for the same number, whatever was run since: what was said of them is paid for."""
         if (program.hash, number) not in self._subsets:
             rows = context.recorded(program, context.training)
@@ -157,7 +153,7 @@ def asked(program: WorkflowProgram, wrong: Sequence[Row], path: str | None = Non
 
 
 async def gradients_of(
-    context: Context[WorkflowProgram], program: WorkflowProgram, rows: Sequence[Row], path: str | None = None
+    context: Context, program: WorkflowProgram, rows: Sequence[Row], path: str | None = None
 ) -> list[Gradients]:
     """Gradients of the rows that went wrong, in the order of the rows; of those that are right nothing is asked."""
     wrong = [row for row in rows if row.score.value < PERFECT]
@@ -181,7 +177,7 @@ def _turn(program: WorkflowProgram, path: str, said: Sequence[Feedback], number:
 
 
 async def _written(
-    context: Context[WorkflowProgram], prompt: str, now: Wording, edits: Sequence[str], number: int
+    context: Context, prompt: str, now: Wording, edits: Sequence[str], number: int
 ) -> list[tuple[str, str, str]]:
     """What was written: of each text the kind of edit and why, where these were asked for."""
     room = max(META_TOKENS, TOKENS_PER_WORD * now.limit)

@@ -44,8 +44,8 @@ class Question(NamedTuple):
 
 
 def question(
-    context: Context[WorkflowProgram],
-    parent: Candidate[WorkflowProgram],
+    context: Context,
+    parent: Candidate,
     path: str,
     now: Wording,
     rows: Sequence[Row],
@@ -107,11 +107,7 @@ def _beside(workflow: Workflow, paths: Sequence[str], most: int) -> Iterator[str
 
 
 def _examples(
-    context: Context[WorkflowProgram],
-    program: WorkflowProgram,
-    path: str,
-    rows: Sequence[Row],
-    gradients: Sequence[Gradients],
+    context: Context, program: WorkflowProgram, path: str, rows: Sequence[Row], gradients: Sequence[Gradients]
 ) -> Iterator[dict[str, Any]]:
     """Runs with what was said of the step's calls: the worst first, calls in the order in which they were made."""
     told = context.told(program, rows)
@@ -144,9 +140,7 @@ def _call(step: Step, said: Sequence[Feedback], most: int) -> dict[str, Any]:
     }
 
 
-def _history(
-    context: Context[WorkflowProgram], parent: Candidate[WorkflowProgram], path: str, now: Wording
-) -> list[str]:
+def _history(context: Context, parent: Candidate, path: str, now: Wording) -> list[str]:
     """The best other texts that the step had in what this one was made from, each with its score."""
     found: dict[str, tuple[float, str]] = {}
     for each in parent.history[:-1]:
@@ -158,9 +152,7 @@ def _history(
     return [f"(score {found[text][1]}) {value_text(text, BRIEF[context.meta_mode])}" for text in best]
 
 
-def _failed(
-    context: Context[WorkflowProgram], parent: Candidate[WorkflowProgram], path: str, now: Wording
-) -> Iterator[str]:
+def _failed(context: Context, parent: Candidate, path: str, now: Wording) -> Iterator[str]:
     """Texts that were tried in place of this one and did not stay, in the order in which they were tried."""
     for each in context.population.members:
         text = _text(each.program, path, now)
@@ -180,12 +172,12 @@ def _text(program: WorkflowProgram, path: str, now: Wording) -> str:
     return text_at(program.workflow.parameter(path), now.part) if has_step(program.workflow, path) else ""
 
 
-def _scores(context: Context[WorkflowProgram], candidate: Candidate[WorkflowProgram]) -> list[float]:
+def _scores(context: Context, candidate: Candidate) -> list[float]:
     """Of validation, where it was run there; else of training."""
     scores = context.population.scores
     return scores(candidate.program, context.validation) or scores(candidate.program, context.training)
 
 
-def _mean(context: Context[WorkflowProgram], candidate: Candidate[WorkflowProgram]) -> str:
+def _mean(context: Context, candidate: Candidate) -> str:
     scores = _scores(context, candidate)
     return f"{fmean(scores):.2f} on {count(len(scores), 'row')}" if scores else ""

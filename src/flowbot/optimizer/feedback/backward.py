@@ -95,12 +95,7 @@ def most_questions(program: WorkflowProgram, row: Row, until: str | None = None,
 
 
 async def backward(
-    context: Context[WorkflowProgram],
-    program: WorkflowProgram,
-    row: Row,
-    *,
-    until: str | None = None,
-    parts: bool = False,
+    context: Context, program: WorkflowProgram, row: Row, *, until: str | None = None, parts: bool = False
 ) -> Gradients:
     """Gradients of one scored run, the last call first. What the meta model failed to say is left out.
 
@@ -136,12 +131,7 @@ async def backward(
 
 
 async def backward_all(
-    context: Context[WorkflowProgram],
-    program: WorkflowProgram,
-    rows: Sequence[Row],
-    *,
-    until: str | None = None,
-    parts: bool = False,
+    context: Context, program: WorkflowProgram, rows: Sequence[Row], *, until: str | None = None, parts: bool = False
 ) -> list[Gradients]:
     """As `backward` of several runs side by side, in the order of the rows."""
     return await all_of(backward(context, program, row, until=until, parts=parts) for row in rows)
@@ -161,7 +151,7 @@ def _linked(program: WorkflowProgram, row: Row, until: str | None) -> Links:
 class _Walk(ABC):
     """What is known on the way back through one run."""
 
-    def __init__(self, context: Context[WorkflowProgram], program: WorkflowProgram, row: Row, links: Links) -> None:
+    def __init__(self, context: Context, program: WorkflowProgram, row: Row, links: Links) -> None:
         self.context, self.program, self.row, self.links = context, program, row, links
         self.steps = {step.address: step for step in row.trace.steps}
 
@@ -186,7 +176,7 @@ class _Layers(_Walk):
     """One text a call. A step that nothing tunes passes on what it got, at no cost; where it comes last, what was expected. So does one
     of which the meta model says that the fault lies elsewhere: what went wrong must reach the step that it was handed to by."""
 
-    def __init__(self, context: Context[WorkflowProgram], program: WorkflowProgram, row: Row, links: Links) -> None:
+    def __init__(self, context: Context, program: WorkflowProgram, row: Row, links: Links) -> None:
         super().__init__(context, program, row, links)
         self.carried: dict[str, str] = {}
         """Of a call that is not at fault what those before it are told: what was said of the calls after it."""

@@ -65,9 +65,7 @@ class BallotCritic:
         asked of as many runs as there is room for."""
         return self.ballots + 1 + self.asks_mends
 
-    async def vote(
-        self, parent: Candidate[WorkflowProgram], options: Sequence[Option], context: Context[WorkflowProgram]
-    ) -> Ballots:
+    async def vote(self, parent: Candidate, options: Sequence[Option], context: Context) -> Ballots:
         """As of `Critic`: ballots on the mistakes of the parent's recorded runs; none where it made none. A ballot that the model
         fails to cast, or casts as it would without the mistakes, counts as asked and names nothing."""
         program = parent.program
@@ -93,9 +91,7 @@ class BallotCritic:
         beyond = {each.key for each in options} if any(each.mends == "no" for each in said) else set[str]()
         return replace(found, feedback=(*found.feedback, *said), beyond=frozenset(beyond))
 
-    async def _mends(
-        self, search: Context[WorkflowProgram], program: WorkflowProgram, wrong: Sequence[Row]
-    ) -> Feedback | None:
+    async def _mends(self, search: Context, program: WorkflowProgram, wrong: Sequence[Row]) -> Feedback | None:
         """Whether another prompt could mend the mistakes of the first ballot, by letter."""
         rows = search.rng(f"ballots/{program.hash}/0").sample(wrong, k=min(MISTAKES, len(wrong)))
         told = search.told(program, rows)
@@ -112,12 +108,7 @@ class BallotCritic:
         return said.model_copy(update={"mends": mends})
 
     async def _ballot(
-        self,
-        search: Context[WorkflowProgram],
-        program: WorkflowProgram,
-        order: Sequence[Option],
-        wrong: Sequence[Row],
-        number: int,
+        self, search: Context, program: WorkflowProgram, order: Sequence[Option], wrong: Sequence[Row], number: int
     ) -> _Ballot | None:
         """One ballot; of every second one the order is reversed."""
         order = order[::-1] if number % 2 else order

@@ -73,12 +73,12 @@ class Blame:
             return 0
         return min(ASKED, len(failing(rows)))
 
-    async def of(self, search: Context[WorkflowProgram], program: WorkflowProgram) -> Blamed:
+    async def of(self, search: Context, program: WorkflowProgram) -> Blamed:
         """What the failing runs that are recorded by the first call say. The program has at least one suspect."""
         return await self._known.of(program.hash, lambda: _blamed(search, program))
 
 
-async def _blamed(search: Context[WorkflowProgram], program: WorkflowProgram) -> Blamed:
+async def _blamed(search: Context, program: WorkflowProgram) -> Blamed:
     paths = suspects(program)
     if len(paths) < 2:
         return Blamed(dict.fromkeys(paths, 0))
@@ -95,9 +95,7 @@ def _step(said: Feedback) -> str:
     return said.part or node_path(said.place)
 
 
-async def _first_wrong(
-    search: Context[WorkflowProgram], program: WorkflowProgram, row: Row, paths: Sequence[str]
-) -> Feedback | None:
+async def _first_wrong(search: Context, program: WorkflowProgram, row: Row, paths: Sequence[str]) -> Feedback | None:
     """Feedback on the step that a run speaks against; None where the meta model names none."""
     if (seen := blamed_by_rule(program, row, search.task.metric, paths)) is not None:
         call = row.trace.step(seen[0])

@@ -9,10 +9,10 @@ from flowbot.runtime.program import WorkflowProgram
 
 BEST, FAILED = 3, 5
 """Of all tries the best ones that a question shows, and the last ones of those that gained nothing."""
-_Member = Candidate[WorkflowProgram]
+_Member = Candidate
 
 
-def tried(population: Population[WorkflowProgram], program: WorkflowProgram, path: str) -> list[str]:
+def tried(population: Population, program: WorkflowProgram, path: str) -> list[str]:
     """What candidates told a step anew, in the search so far, each with what it measured; the best first.
 
     Args:
@@ -32,7 +32,7 @@ def tried(population: Population[WorkflowProgram], program: WorkflowProgram, pat
     return [f"({measured(population, each)}) {value_text(said)}" for each, said in found]
 
 
-def tried_changes(population: Population[WorkflowProgram]) -> list[str]:
+def tried_changes(population: Population) -> list[str]:
     """The `BEST` changes that gained something, the best first, then the last `FAILED` others, each as `KIND: CLAIM (GAIN ± SD, n ROWS)`."""
     members = [each for each in population.members if each.parent is not None]
     gained = sorted((each for each in members if each.belief.mean > 0), key=lambda each: -each.belief.mean)[:BEST]
@@ -40,7 +40,7 @@ def tried_changes(population: Population[WorkflowProgram]) -> list[str]:
     return [f"{each.arm.kind}: {each.title.rstrip('.')} ({measured(population, each)})" for each in (*gained, *failed)]
 
 
-def measured(population: Population[WorkflowProgram], candidate: _Member) -> str:
+def measured(population: Population, candidate: _Member) -> str:
     """`+0.08 ± 0.05, n 24`: the gain over its parent that is believed of a candidate, its standard deviation, and the rows that
     it was run on."""
     rows = len(population.outcomes(candidate.program))

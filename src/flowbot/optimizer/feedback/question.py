@@ -80,7 +80,7 @@ def questions_of(program: WorkflowProgram, row: Row, step: Step) -> int:
 
 
 async def ask_parts(
-    context: Context[WorkflowProgram], program: WorkflowProgram, row: Row, step: Step, heard: Sequence[Heard]
+    context: Context, program: WorkflowProgram, row: Row, step: Step, heard: Sequence[Heard]
 ) -> dict[str, str]:
     """What is said of each part of a call that is at fault, by part: its parameters first, then its inputs."""
     mode = context.meta_mode

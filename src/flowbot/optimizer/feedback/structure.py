@@ -41,12 +41,7 @@ _DIAGNOSIS = (
 )
 
 
-async def diagnose(
-    parent: Candidate[WorkflowProgram],
-    options: Sequence[Option],
-    wrong: Sequence[Row],
-    context: Context[WorkflowProgram],
-) -> Ballots:
+async def diagnose(parent: Candidate, options: Sequence[Option], wrong: Sequence[Row], context: Context) -> Ballots:
     """The diagnoses of up to `RUNS` failing runs, as far as planned calls are left, as ballots of these runs.
 
     Args:
@@ -68,7 +63,7 @@ async def diagnose(
     return _ballots(context, program, said, options, found)
 
 
-async def _gradient(context: Context[WorkflowProgram], program: WorkflowProgram, row: Row) -> Feedback | None:
+async def _gradient(context: Context, program: WorkflowProgram, row: Row) -> Feedback | None:
     """The structural gradient of one run; None where the meta model fails to give one, or sees no fault."""
     paths, room = [path for path, _ in walk(program.workflow.sketch)], SEEN_TOKENS[context.meta_mode]
     lines = _of_steps(context, program, row)
@@ -90,7 +85,7 @@ async def _gradient(context: Context[WorkflowProgram], program: WorkflowProgram,
     return context.feedback(program.hash, row.example.id, place, fault)
 
 
-def _of_steps(context: Context[WorkflowProgram], program: WorkflowProgram, row: Row) -> list[str]:
+def _of_steps(context: Context, program: WorkflowProgram, row: Row) -> list[str]:
     """What is known of the steps of a run: textual gradients on them, or else what a rule sees at no cost."""
     heard = [each for each in context.heard(program.hash) if each.example == row.example.id and each.place]
     if lines := [f"{each.place}: {each.text}" for each in heard if not is_not_here(each.text)]:
@@ -106,10 +101,7 @@ def _told(program: WorkflowProgram, tokens: int) -> list[Mapping[str, str]]:
 
 
 async def _summed(
-    context: Context[WorkflowProgram],
-    program: WorkflowProgram,
-    options: Sequence[Option],
-    said: Sequence[Feedback],
+    context: Context, program: WorkflowProgram, options: Sequence[Option], said: Sequence[Feedback]
 ) -> list[Mapping[str, Any]]:
     """The diagnoses as the meta model writes them; none where it fails to."""
     room = SEEN_TOKENS[context.meta_mode]
@@ -141,7 +133,7 @@ async def _summed(
 
 
 def _ballots(
-    context: Context[WorkflowProgram],
+    context: Context,
     program: WorkflowProgram,
     said: Sequence[Feedback],
     options: Sequence[Option],

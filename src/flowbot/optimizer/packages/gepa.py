@@ -113,12 +113,12 @@ class Adapter:
     _made: dict[tuple[str, ...], tuple[WorkflowProgram | None, str]] = field(
         default_factory=dict[tuple[str, ...], tuple[WorkflowProgram | None, str]]
     )
-    _candidates: dict[str, Candidate[WorkflowProgram]] = field(default_factory=dict[str, Candidate[WorkflowProgram]])
+    _candidates: dict[str, Candidate] = field(default_factory=dict[str, Candidate])
     _parent: Mapping[str, str] = field(default_factory=dict[str, str])
     _question: str = ""
     _quotable: Sequence[str] = ()
     _minibatch: Sequence[str] = ()
-    _pending: Candidate[WorkflowProgram] | None = None
+    _pending: Candidate | None = None
     _taken: float = -1.0
     _idle: int = 0
 

@@ -161,9 +161,7 @@ class Desk:
     _here: tuple[WorkflowProgram | None, str] = (None, "")
     _question: str = ""
     _evaluated: tuple[Any, Sequence[str]] | None = None
-    _seen: dict[str, Candidate[WorkflowProgram] | None] = field(
-        default_factory=dict[str, Candidate[WorkflowProgram] | None]
-    )
+    _seen: dict[str, Candidate | None] = field(default_factory=dict[str, Candidate | None])
 
     def setting(self) -> Setting:
         """How much it is to do with the calls that are left; the start's validation is counted, and was paid for if it was run."""

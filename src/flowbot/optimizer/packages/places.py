@@ -46,7 +46,7 @@ def places(program: WorkflowProgram) -> dict[str, Place]:
 
 
 def rewritten(
-    context: Context[WorkflowProgram],
+    context: Context,
     program: WorkflowProgram,
     known: Mapping[str, Place],
     texts: Mapping[str, str],

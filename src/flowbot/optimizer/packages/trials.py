@@ -26,7 +26,7 @@ MAX_TOKENS = 2000
 """Of a reply of the meta model."""
 WARM = 1.0
 """Temperature of its replies, as both packages ask for."""
-Known = Candidate[WorkflowProgram]
+Known = Candidate
 
 
 @dataclass(slots=True)
@@ -47,14 +47,14 @@ class Trials:
     """
 
     bridge: Bridge
-    context: Context[WorkflowProgram]
+    context: Context
     start: Known
     train: Sequence[str]
     val: Sequence[str]
-    pick: Pick[WorkflowProgram]
+    pick: Pick
     seed: int
     most: float | None = None
-    journal: Admissions[WorkflowProgram] | None = None
+    journal: Admissions | None = None
     best: Known | None = None
     """The best on `val` so far, the earliest of equals; None where none is better than the start."""
     taken: float = 0.0
@@ -98,7 +98,7 @@ class Trials:
         """
         return self.bridge.wait(lambda: self._ask(messages, schema))
 
-    def proposed(self, parent: Known, proposal: Proposal[WorkflowProgram]) -> Known | None:
+    def proposed(self, parent: Known, proposal: Proposal) -> Known | None:
         """The candidate that a proposal makes, journalled; None where it has no other program than its parent's."""
         return self.bridge.wait(lambda: self._proposed(parent, proposal))
 
@@ -139,7 +139,7 @@ class Trials:
             raise Left
         self.taken += calls
 
-    async def _proposed(self, parent: Known, proposal: Proposal[WorkflowProgram]) -> Known | None:
+    async def _proposed(self, parent: Known, proposal: Proposal) -> Known | None:
         if self.journal is not None:
             return self.journal.admitted(self.context, replace(self.pick, parent=parent), proposal)
         if proposal.program is None or proposal.program.hash == parent.program.hash:

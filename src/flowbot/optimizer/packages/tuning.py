@@ -78,9 +78,9 @@ class PackageLoop:
 
     package: Package
     _val: Sequence[str] = ()
-    _best: Candidate[WorkflowProgram] | None = None
+    _best: Candidate | None = None
 
-    def opening(self, context: Context[WorkflowProgram]) -> Sequence[str]:
+    def opening(self, context: Context) -> Sequence[str]:
         """The start is validated first, as packages do, on all or as many rows as the plan lets it choose by."""
         start = context.population.start.program
         calls, planned = ceil(context.calls_of(start)), int(context.left + context.spent)
@@ -88,7 +88,7 @@ class PackageLoop:
         self._val = context.validation[: self.package.validates(start, sizes)]
         return self._val
 
-    async def search(self, context: Context[WorkflowProgram]) -> str:
+    async def search(self, context: Context) -> str:
         """Let the package search with all that is planned; what it tries is journalled as it comes."""
         start, known = context.population.start, set(context.validation)
         val = [each for each in self._val if each in known]  # an endpoint may have refused some
@@ -109,7 +109,7 @@ class PackageLoop:
         self._end(trials)
         return why or PLAN_USED
 
-    async def choose(self, context: Context[WorkflowProgram]) -> Candidate[WorkflowProgram]:
+    async def choose(self, context: Context) -> Candidate:
         """The best on validation, the earliest of equals; the start where none is better."""
         return self._best or context.population.start
 
@@ -128,7 +128,7 @@ class PackageProposer:
 
     package: Package
 
-    def options(self, parent: Candidate[WorkflowProgram], context: Context[WorkflowProgram]) -> Sequence[Option]:
+    def options(self, parent: Candidate, context: Context) -> Sequence[Option]:
         """One, where there is a text to tune."""
         if len(context.training) < SHARE or not self.package.tunes(parent.program):
             return []
@@ -139,9 +139,7 @@ class PackageProposer:
         arm, package = Arm(kind=self.package.name), self.package
         return option(program, arm, f"tune by {package.title}", cost=package.cost, most=DRAWS)
 
-    async def propose(
-        self, parent: Candidate[WorkflowProgram], focus: Focus, want: int, context: Context[WorkflowProgram]
-    ) -> Sequence[Proposal[WorkflowProgram]]:
+    async def propose(self, parent: Candidate, focus: Focus, want: int, context: Context) -> Sequence[Proposal]:
         """The best that the package finds, by rows that are then no evidence for it."""
         program = parent.program
         known = [row.example.id for row in context.recorded(program, focus.rows or context.training)]

@@ -26,13 +26,11 @@ TITLE = "edits by the meta model"
 class Edits:
     """Structure gradients of every row of the batch, then one list of edits, which is taken if it is valid; nothing is judged."""
 
-    def options(self, parent: Candidate[WorkflowProgram], context: Context[WorkflowProgram]) -> Sequence[Option]:
+    def options(self, parent: Candidate, context: Context) -> Sequence[Option]:
         """One: the whole structure."""
         return [Option(Arm(kind=WRITTEN), f"edits {parent.program.hash}", TITLE, Belief(0.0, 0.0), cost=TRIES + BATCH)]
 
-    async def propose(
-        self, parent: Candidate[WorkflowProgram], focus: Focus, want: int, context: Context[WorkflowProgram]
-    ) -> Sequence[Proposal[WorkflowProgram]]:
+    async def propose(self, parent: Candidate, focus: Focus, want: int, context: Context) -> Sequence[Proposal]:
         """The edited program, or the faults of `TRIES` tries; nothing where no feedback came."""
         program = parent.program
         await context.run(program, focus.rows, "train")
@@ -62,7 +60,7 @@ class Edits:
             )
         ]
 
-    async def _gradient(self, context: Context[WorkflowProgram], workflow: Workflow, row: Row) -> str:
+    async def _gradient(self, context: Context, workflow: Workflow, row: Row) -> str:
         prompt = fill(
             "grad_workflow",
             goal=context.task.goal,
@@ -73,7 +71,7 @@ class Edits:
         )
         return await context.ask_text(prompt, "gradients", max_tokens=120)
 
-    def _prompt(self, context: Context[WorkflowProgram], workflow: Workflow, feedback: list[str]) -> str:
+    def _prompt(self, context: Context, workflow: Workflow, feedback: list[str]) -> str:
         return fill(
             "optim_workflow",
             goal=context.task.goal,
@@ -85,7 +83,7 @@ class Edits:
         )
 
 
-def _declared(context: Context[WorkflowProgram]) -> Mapping[str, ToolSignature]:
+def _declared(context: Context) -> Mapping[str, ToolSignature]:
     """The tools that the task declares: the paper's optimiser is told of no others."""
     declared = {tool.signature.name for tool in context.task.tools}
     return {name: each for name, each in context.signatures.items() if name in declared}

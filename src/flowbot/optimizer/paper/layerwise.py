@@ -25,14 +25,12 @@ class Layerwise:
     """Every tunable step is updated once, from the gradients of the whole batch; an update that is not valid leaves its step as
     it was."""
 
-    def options(self, parent: Candidate[WorkflowProgram], context: Context[WorkflowProgram]) -> Sequence[Option]:
+    def options(self, parent: Candidate, context: Context) -> Sequence[Option]:
         """One: all steps."""
         calls = len(suspects(parent.program)) + BATCH * _most_questions(parent.program)
         return [option(parent.program, Arm(kind="layerwise"), TITLE, cost=calls, most=DRAWS)]
 
-    async def propose(
-        self, parent: Candidate[WorkflowProgram], focus: Focus, want: int, context: Context[WorkflowProgram]
-    ) -> Sequence[Proposal[WorkflowProgram]]:
+    async def propose(self, parent: Candidate, focus: Focus, want: int, context: Context) -> Sequence[Proposal]:
         """The updated program; nothing where nothing changed and nothing was wrong."""
         program = parent.program
         looked_at = focus.rows or self._mistakes(program, focus, context)
@@ -40,7 +38,7 @@ class Layerwise:
         rows = context.recorded(program, looked_at)
         return [await update_all(context, program, rows, TITLE, draw=0 if focus.rows else focus.draw)]
 
-    def _mistakes(self, program: WorkflowProgram, focus: Focus, context: Context[WorkflowProgram]) -> Sequence[str]:
+    def _mistakes(self, program: WorkflowProgram, focus: Focus, context: Context) -> Sequence[str]:
         """Rows on which the program fell short of its best, other ones for each draw."""
         rows = context.recorded(program, context.training)
         best = max((row.score.value for row in rows), default=0.0)

@@ -14,7 +14,6 @@ from flowbot.optimizer.rendering import fenced, instruction_text
 from flowbot.optimizer.seams import Context
 from flowbot.optimizer.step_view import step_at
 from flowbot.program.places import lost_place
-from flowbot.runtime.program import WorkflowProgram
 from flowbot.workflow.check import check
 from flowbot.workflow.parameters import (
     MOST_LETTERS,
@@ -36,7 +35,7 @@ HINT_LETTERS = 2000
 
 
 def accepted(
-    search: Context[WorkflowProgram],
+    search: Context,
     workflow: Workflow,
     path: str,
     reply: str,
@@ -85,7 +84,7 @@ def accepted(
 
 
 def _text_fault(
-    search: Context[WorkflowProgram],
+    search: Context,
     workflow: Workflow,
     path: str,
     said: str,

@@ -29,7 +29,7 @@ from .step_change import option, prompt_tokens, too_long
 LEAST = 6
 """Rows that must be left to judge both on: what looked good on the others is luck as easily."""
 T = TypeVar("T")
-Pair = tuple[Candidate[WorkflowProgram], Candidate[WorkflowProgram]]
+Pair = tuple[Candidate, Candidate]
 
 
 @dataclass(slots=True)
@@ -46,12 +46,12 @@ class Combine:
         default_factory=dict[tuple[str, str], WorkflowProgram | None]
     )
 
-    def options(self, parent: Candidate[WorkflowProgram], context: Context[WorkflowProgram]) -> Sequence[Option]:
+    def options(self, parent: Candidate, context: Context) -> Sequence[Option]:
         """One for each pair of changes of other places or kinds that both looked better and fit together."""
         population = context.population
         known = {each.program.hash for each in population.members}
 
-        def worth(each: Candidate[WorkflowProgram]) -> float:
+        def worth(each: Candidate) -> float:
             return each.belief.mean - population.charge(each)
 
         good = [
@@ -85,9 +85,7 @@ class Combine:
                 break
         return found
 
-    async def propose(
-        self, parent: Candidate[WorkflowProgram], focus: Focus, want: int, context: Context[WorkflowProgram]
-    ) -> Sequence[Proposal[WorkflowProgram]]:
+    async def propose(self, parent: Candidate, focus: Focus, want: int, context: Context) -> Sequence[Proposal]:
         """Both."""
         one, other = self._pairs[focus.option.key]
         gains = " and ".join(f"{each.belief.mean:+.2f} ± {each.belief.spread:.2f}" for each in (one, other))
@@ -103,11 +101,7 @@ class Combine:
         ]
 
     def _both(
-        self,
-        base: WorkflowProgram,
-        one: Candidate[WorkflowProgram],
-        other: Candidate[WorkflowProgram],
-        context: Context[WorkflowProgram],
+        self, base: WorkflowProgram, one: Candidate, other: Candidate, context: Context
     ) -> WorkflowProgram | None:
         key = one.id, other.id
         if key not in self._made:
@@ -118,9 +112,7 @@ class Combine:
         return self._made[key]
 
 
-def _picked_by(
-    one: Candidate[WorkflowProgram], other: Candidate[WorkflowProgram], context: Context[WorkflowProgram]
-) -> set[str]:
+def _picked_by(one: Candidate, other: Candidate, context: Context) -> set[str]:
     """Ids of the rows that two candidates were run on, or their authors shown."""
     ran = context.population.outcomes
     return {*one.shown, *other.shown, *ran(one.program), *ran(other.program)}

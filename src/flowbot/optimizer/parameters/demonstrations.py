@@ -43,7 +43,7 @@ class Demonstrations:
 
     most: int = len(SETS)
 
-    def options(self, parent: Candidate[WorkflowProgram], context: Context[WorkflowProgram]) -> Sequence[Option]:
+    def options(self, parent: Candidate, context: Context) -> Sequence[Option]:
         """A set for every step with a model that has something to show."""
         program = parent.program
         rows = context.recorded(program, context.training)
@@ -60,9 +60,7 @@ class Demonstrations:
                 found.append(option(program, arm, title, most=most, kinds=kinds, tokens=tokens))
         return found
 
-    async def propose(
-        self, parent: Candidate[WorkflowProgram], focus: Focus, want: int, context: Context[WorkflowProgram]
-    ) -> Sequence[Proposal[WorkflowProgram]]:
+    async def propose(self, parent: Candidate, focus: Focus, want: int, context: Context) -> Sequence[Proposal]:
         """One set; which one the number of the draw says."""
         program, path, draw = parent.program, focus.option.arm.place, focus.draw
         told = dict(llm_steps(program))[path]
@@ -114,7 +112,7 @@ class _Worked:
         return [*self.own, *self.expected]
 
     @staticmethod
-    def of(context: Context[WorkflowProgram], program: WorkflowProgram, path: str, rows: Sequence[Row]) -> _Worked:
+    def of(context: Context, program: WorkflowProgram, path: str, rows: Sequence[Row]) -> _Worked:
         own = {
             row.example.id: _demonstration(row, typical(calls))
             for row in good(rows)
@@ -131,9 +129,7 @@ def _shows(step: Step) -> bool:
     return not step.texts or step.kind == "model"
 
 
-def _expected(
-    context: Context[WorkflowProgram], program: WorkflowProgram, path: str, rows: Sequence[Row]
-) -> list[Demonstration]:
+def _expected(context: Context, program: WorkflowProgram, path: str, rows: Sequence[Row]) -> list[Demonstration]:
     gives = task_outputs(context, program, path)
     return [
         _demonstration(row, replace(calls[-1], outputs={each: row.example.expected[n] for each, n in gives.items()}))
@@ -176,7 +172,7 @@ def _nearest(drawn: Sequence[Demonstration], mistakes: Sequence[str], rng: Rando
     return [*found.values(), *(each for each in drawn if each.example not in found)]
 
 
-def _hardness(context: Context[WorkflowProgram], program: WorkflowProgram, row: Row, path: str) -> float:
+def _hardness(context: Context, program: WorkflowProgram, row: Row, path: str) -> float:
     """By how much other programs did worse on a row on average, and what share of the step's samples disagree with its answer."""
     population, name = context.population, row.example.id
     programs = {each.program.hash: each.program for each in population.members if each.program.hash != program.hash}

@@ -48,7 +48,7 @@ class Hint:
     _known: dict[tuple[str, str], _Lines] = field(default_factory=dict[tuple[str, str], _Lines])
     """What a program is tried with is what its runs showed at its first draw, so that draws differ."""
 
-    def options(self, parent: Candidate[WorkflowProgram], context: Context[WorkflowProgram]) -> Sequence[Option]:
+    def options(self, parent: Candidate, context: Context) -> Sequence[Option]:
         """One for every step that wrote an output otherwise than was wanted."""
         program = parent.program
         found: list[Option] = []
@@ -62,9 +62,7 @@ class Hint:
                 found.append(option(program, arm, title, cost=cost, most=most, kinds=kinds, tokens=WORDS))
         return found
 
-    async def propose(
-        self, parent: Candidate[WorkflowProgram], focus: Focus, want: int, context: Context[WorkflowProgram]
-    ) -> Sequence[Proposal[WorkflowProgram]]:
+    async def propose(self, parent: Candidate, focus: Focus, want: int, context: Context) -> Sequence[Proposal]:
         """One line more: those by rule first."""
         program, path, draw = parent.program, focus.option.arm.place, focus.draw
         told = dict(llm_steps(program))[path]
@@ -88,7 +86,7 @@ class Hint:
         return [proposal(program, path, parameters, fault, edit, title=title, source=by, shown=names)]
 
 
-def _lines(context: Context[WorkflowProgram], program: WorkflowProgram, path: str, told: LLMParameters) -> _Lines:
+def _lines(context: Context, program: WorkflowProgram, path: str, told: LLMParameters) -> _Lines:
     """What the failing runs show that the hint has not."""
     gives, labels = task_outputs(context, program, path), labels_of(context, program, path)
     hint = told.instruction if REPLY in gives else told.format_hint
@@ -134,7 +132,7 @@ def _nearly(gave: str, wanted: str) -> bool:
 
 
 async def _asked(
-    context: Context[WorkflowProgram], program: WorkflowProgram, asked: dict[str, list[_Pair]], draw: int
+    context: Context, program: WorkflowProgram, asked: dict[str, list[_Pair]], draw: int
 ) -> tuple[list[Row], str, str]:
     """The runs that the meta model is shown, what it is asked, and its line."""
     if not asked:

@@ -15,7 +15,6 @@ from flowbot.optimizer.rendering import output_text, right_text, values_text
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
 from flowbot.run.events import Arm
 from flowbot.runtime.evaluation import Row
-from flowbot.runtime.program import WorkflowProgram
 from flowbot.runtime.trace import Step
 from flowbot.workflow.nodes import CodeNode, is_frozen, walk
 from flowbot.workflow.parameters import CodeParameters
@@ -38,7 +37,7 @@ class Mend:
     again: int = 2
     failures: int = 3
 
-    def options(self, parent: Candidate[WorkflowProgram], context: Context[WorkflowProgram]) -> Sequence[Option]:
+    def options(self, parent: Candidate, context: Context) -> Sequence[Option]:
         """One for every computing step that failed in a run, or that ran in one that went wrong, and is not frozen."""
         program = parent.program
         rows, sketch = context.recorded(program, context.training), parent.program.workflow.sketch
@@ -55,9 +54,7 @@ class Mend:
             found.append(option(program, arm, title, cost=1, most=most))
         return found
 
-    async def propose(
-        self, parent: Candidate[WorkflowProgram], focus: Focus, want: int, context: Context[WorkflowProgram]
-    ) -> Sequence[Proposal[WorkflowProgram]]:
+    async def propose(self, parent: Candidate, focus: Focus, want: int, context: Context) -> Sequence[Proposal]:
         """One new code, that no longer fails on all that it was shown, or gives something else on some of it."""
         program, (kind, path) = parent.program, (focus.option.arm.kind, focus.option.arm.place)
         looked, rows = _failed if kind == "mend" else _ran, context.recorded(program, focus.rows or context.training)
@@ -114,7 +111,7 @@ def _said(step: Step) -> str:
     return f"It received {values_text(step.inputs)}\n{output_text(step)}"
 
 
-async def _tried(search: Context[WorkflowProgram], code: str, step: Step) -> tuple[Any, str]:
+async def _tried(search: Context, code: str, step: Step) -> tuple[Any, str]:
     """What new code returns where the old code was called, and what it raises; "" for nothing."""
     try:
         return await search.run_code(code, step.inputs), ""

@@ -85,7 +85,7 @@ class Rewrite:
     _changed: int = 0
     _unchanged: int = 0
 
-    def options(self, parent: Candidate[WorkflowProgram], context: Context[WorkflowProgram]) -> Sequence[Option]:
+    def options(self, parent: Candidate, context: Context) -> Sequence[Option]:
         """One, where runs went wrong in which a step ran that may be changed, and the meta model is a large one."""
         program = parent.program
         rows = context.recorded(program, context.training)
@@ -104,9 +104,7 @@ class Rewrite:
         share = (1 + self._changed) / (1 + self._changed + self._unchanged)
         return [replace(found, prior=found.prior.shrunk(share, 0.0))]
 
-    async def propose(
-        self, parent: Candidate[WorkflowProgram], focus: Focus, want: int, context: Context[WorkflowProgram]
-    ) -> Sequence[Proposal[WorkflowProgram]]:
+    async def propose(self, parent: Candidate, focus: Focus, want: int, context: Context) -> Sequence[Proposal]:
         """As many hypotheses as are wanted, from that of this draw on, of one reply."""
         program, (number, first) = parent.program, divmod(focus.draw, AT_ONCE)
         want = min(want, AT_ONCE - first)
@@ -118,9 +116,7 @@ class Rewrite:
         self._unchanged += sum(each.program is None for each in made)
         return made
 
-    async def _ask(
-        self, context: Context[WorkflowProgram], program: WorkflowProgram, focus: Focus, number: int
-    ) -> _Reply:
+    async def _ask(self, context: Context, program: WorkflowProgram, focus: Focus, number: int) -> _Reply:
         """Ask for a step's hypotheses."""
         aimed = await aim(context, program, focus, self.blame, number, whole=True)
         path, rows = aimed.path, aimed.mistakes(self.mistakes, number)
@@ -182,12 +178,8 @@ class Rewrite:
 
 
 def _proposed(
-    context: Context[WorkflowProgram],
-    program: WorkflowProgram,
-    focus: Focus,
-    reply: _Reply,
-    given: Mapping[str, str] | None,
-) -> Proposal[WorkflowProgram]:
+    context: Context, program: WorkflowProgram, focus: Focus, reply: _Reply, given: Mapping[str, str] | None
+) -> Proposal:
     """The proposal of one hypothesis."""
     path, claim = reply.aim.path, "" if given is None else given["claim"].strip()
     parameters, fault = None, "the meta model had no further hypothesis"

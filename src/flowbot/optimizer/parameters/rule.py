@@ -50,7 +50,7 @@ class Rule:
     blame: Blame = field(default_factory=Blame)
     _lines: dict[tuple[str, str], list[_Kept]] = field(default_factory=dict[tuple[str, str], list[_Kept]])
 
-    def options(self, parent: Candidate[WorkflowProgram], context: Context[WorkflowProgram]) -> Sequence[Option]:
+    def options(self, parent: Candidate, context: Context) -> Sequence[Option]:
         """One, where runs went wrong in which a step ran that is told something."""
         program = parent.program
         rows = context.recorded(program, context.training)
@@ -63,9 +63,7 @@ class Rule:
         kinds = step_kinds(context, program, paths[0])
         return [option(program, arm, title, cost=cost, most=self.most, kinds=kinds, tokens=WORDS)]
 
-    async def propose(
-        self, parent: Candidate[WorkflowProgram], focus: Focus, want: int, context: Context[WorkflowProgram]
-    ) -> Sequence[Proposal[WorkflowProgram]]:
+    async def propose(self, parent: Candidate, focus: Focus, want: int, context: Context) -> Sequence[Proposal]:
         """One line more; which one the number of the draw says."""
         program, draw = parent.program, focus.draw
         aimed = await aim(context, program, focus, self.blame, draw)
@@ -113,7 +111,7 @@ class Rule:
             )
         ]
 
-    def _next(self, context: Context[WorkflowProgram], program: WorkflowProgram, aimed: Aim, draw: int) -> _Kept:
+    def _next(self, context: Context, program: WorkflowProgram, aimed: Aim, draw: int) -> _Kept:
         """The line of this draw: labels that most mistakes are expected to have, and neutral lines, in turn."""
         key = program.hash, aimed.path
         if key not in self._lines:
@@ -128,9 +126,7 @@ class Rule:
         return dict(enumerate(self._lines[key])).get(draw, ("", "", ""))
 
 
-def _question(
-    context: Context[WorkflowProgram], program: WorkflowProgram, path: str, rows: Sequence[Row]
-) -> tuple[str, list[str]]:
+def _question(context: Context, program: WorkflowProgram, path: str, rows: Sequence[Row]) -> tuple[str, list[str]]:
     """What a large meta model is asked for a line, and what of it a line may take over: what was said of the mistakes."""
     wrong = context.told(program, rows)
     question = fill(
@@ -145,7 +141,7 @@ def _question(
     return question, [right_text(row, context.task.metric) for row in wrong]
 
 
-def _missed(context: Context[WorkflowProgram], program: WorkflowProgram, aimed: Aim) -> list[tuple[str, str]]:
+def _missed(context: Context, program: WorkflowProgram, aimed: Aim) -> list[tuple[str, str]]:
     """Labels that mistakes are said to have, with the output, the most often missed first."""
     outputs = labels_of(context, program, aimed.path)
     wrong = context.told(program, aimed.rows)
@@ -153,12 +149,12 @@ def _missed(context: Context[WorkflowProgram], program: WorkflowProgram, aimed: 
     return [each for each, _ in Counter(each for each in found if each[1] in outputs[each[0]]).most_common()]
 
 
-def _expected(context: Context[WorkflowProgram], program: WorkflowProgram, path: str, row: Row, output: str) -> str:
+def _expected(context: Context, program: WorkflowProgram, path: str, row: Row, output: str) -> str:
     return str(row.example.expected.get(task_outputs(context, program, path)[output], ""))
 
 
 def _definition(
-    context: Context[WorkflowProgram], program: WorkflowProgram, aimed: Aim, output: str, label: str
+    context: Context, program: WorkflowProgram, aimed: Aim, output: str, label: str
 ) -> tuple[list[Row], str]:
     """Runs with a label and with others, and the question what those with it have in common."""
     right = good(context.recorded(program, context.training))

@@ -43,7 +43,7 @@ def neutral_lines(kinds: frozenset[str], told: str) -> list[str]:
     ]
 
 
-def labels_of(context: Context[WorkflowProgram], program: WorkflowProgram, path: str) -> dict[str, list[str]]:
+def labels_of(context: Context, program: WorkflowProgram, path: str) -> dict[str, list[str]]:
     """The labels of each output of the task that a step gives and that takes one of a few values, the commonest first."""
     found: dict[str, list[str]] = {}
     gives = task_outputs(context, program, path)
@@ -57,7 +57,7 @@ def labels_of(context: Context[WorkflowProgram], program: WorkflowProgram, path:
     return found
 
 
-def output_kinds(context: Context[WorkflowProgram], program: WorkflowProgram, path: str) -> frozenset[str]:
+def output_kinds(context: Context, program: WorkflowProgram, path: str) -> frozenset[str]:
     """The kinds of what a step gives; `label` for one of a few values."""
     step = step_at(program.workflow, path)
     if step.ways:

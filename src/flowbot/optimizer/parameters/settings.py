@@ -61,11 +61,11 @@ class Settings:
             compared with what has several others.
     """
 
-    kinds: Callable[[Context[WorkflowProgram], WorkflowProgram, str, Told], Iterator[Kind]]
+    kinds: Callable[[Context, WorkflowProgram, str, Told], Iterator[Kind]]
     late: bool = False
     steps: Callable[[WorkflowProgram], Iterable[tuple[str, Told]]] = told_steps
 
-    def options(self, parent: Candidate[WorkflowProgram], context: Context[WorkflowProgram]) -> Sequence[Option]:
+    def options(self, parent: Candidate, context: Context) -> Sequence[Option]:
         """One for every kind and step, unless all that it leads to was tried already."""
         program, found = parent.program, list[Option]()
         if self.late and parent is not context.population.incumbent:
@@ -81,18 +81,14 @@ class Settings:
                     found.append(option(program, arm, title, most=most, extra=extra, tokens=tokens, late=self.late))
         return found
 
-    async def propose(
-        self, parent: Candidate[WorkflowProgram], focus: Focus, want: int, context: Context[WorkflowProgram]
-    ) -> Sequence[Proposal[WorkflowProgram]]:
+    async def propose(self, parent: Candidate, focus: Focus, want: int, context: Context) -> Sequence[Proposal]:
         """The setting of this draw."""
         program, arm = parent.program, focus.option.arm
         kinds = self._fitting(context, program, arm.place, dict(self.steps(program))[arm.place])
         title, edit, told = next(each.settings for each in kinds if each.kind == arm.kind)[focus.draw]
         return [proposal(program, arm.place, told, "", edit, title=title, source="prior")]
 
-    def _fitting(
-        self, context: Context[WorkflowProgram], program: WorkflowProgram, path: str, told: Told
-    ) -> Iterator[Kind]:
+    def _fitting(self, context: Context, program: WorkflowProgram, path: str, told: Told) -> Iterator[Kind]:
         """The kinds with those of their settings that pass no limit of the user's."""
         limits = context.population.limits
         for each in self.kinds(context, program, path, told):
@@ -105,7 +101,7 @@ class Settings:
                 yield each._replace(settings=fitting)
 
 
-def tools(context: Context[WorkflowProgram], program: WorkflowProgram, path: str, told: Told) -> Iterator[Kind]:
+def tools(context: Context, program: WorkflowProgram, path: str, told: Told) -> Iterator[Kind]:
     """Other tools, by one. A step without tools is the catalogue's to change: it then takes more calls."""
     if not isinstance(told, LLMParameters) or not told.tools:
         return
@@ -123,7 +119,7 @@ def tools(context: Context[WorkflowProgram], program: WorkflowProgram, path: str
         yield Kind("tools", f"let step `{path}` call other tools", made)
 
 
-def samples(context: Context[WorkflowProgram], program: WorkflowProgram, path: str, told: Told) -> Iterator[Kind]:
+def samples(context: Context, program: WorkflowProgram, path: str, told: Told) -> Iterator[Kind]:
     """More samples where a merge joins them; where none does the catalogue adds one.
 
     Which temperature, and the numbers between, is not searched: of nine settings each needs forty pairs of rows or more to be told
@@ -145,14 +141,14 @@ def samples(context: Context[WorkflowProgram], program: WorkflowProgram, path: s
         yield Kind("samples", f"ask step `{path}` more often", more)
 
 
-def without(context: Context[WorkflowProgram], program: WorkflowProgram, path: str, told: Told) -> Iterator[Kind]:
+def without(context: Context, program: WorkflowProgram, path: str, told: Told) -> Iterator[Kind]:
     """Each thing that a step has left out: worked examples, hint, the last rule that was added, tools, further samples."""
     for what, bare in _bare(told, _first(context, path)):
         title = f"leave out the {what} of step `{path}`"
         yield Kind(f"without {what}", title, [Setting(title, f"its {what} left out", bare)])
 
 
-def models(context: Context[WorkflowProgram], program: WorkflowProgram, path: str, told: Told) -> Iterator[Kind]:
+def models(context: Context, program: WorkflowProgram, path: str, told: Told) -> Iterator[Kind]:
     """The models before the step's own, and those after it, each draw the next dearer one."""
     if isinstance(told, ProgramParameters):
         return
@@ -178,7 +174,7 @@ def programs(program: WorkflowProgram) -> Iterator[tuple[str, ProgramParameters]
             yield step.path, told
 
 
-def values(context: Context[WorkflowProgram], program: WorkflowProgram, path: str, told: Told) -> Iterator[Kind]:
+def values(context: Context, program: WorkflowProgram, path: str, told: Told) -> Iterator[Kind]:
     """Other numbers, choices and switches of a program, each for itself."""
     assert isinstance(told, ProgramParameters)
     known = {each.name: each for each in context.task.programs}
@@ -221,7 +217,7 @@ def _joined(program: WorkflowProgram, path: str) -> bool:
     return any(split_reference(reference)[0] == name for each in merges for reference in each.inputs)
 
 
-def _first(context: Context[WorkflowProgram], path: str) -> str:
+def _first(context: Context, path: str) -> str:
     """What the step was told at the start: its lines are no rules that were added."""
     start = context.population.start.program.workflow
     return said(start.parameter(path)) if has_step(start, path) else ""

@@ -75,13 +75,7 @@ class Aim:
 
 
 async def aim(
-    context: Context[WorkflowProgram],
-    program: WorkflowProgram,
-    focus: Focus,
-    blame: Blame,
-    draw: int,
-    *,
-    whole: bool = False,
+    context: Context, program: WorkflowProgram, focus: Focus, blame: Blame, draw: int, *, whole: bool = False
 ) -> Aim:
     """One of the steps that are told something in words and ran in a failing run, by Thompson sampling over the blame, which is asked
     for at the first draw of whoever shares it.
@@ -106,7 +100,7 @@ async def aim(
     return Aim(path, blamed, order)
 
 
-def task_outputs(context: Context[WorkflowProgram], program: WorkflowProgram, path: str) -> dict[str, str]:
+def task_outputs(context: Context, program: WorkflowProgram, path: str) -> dict[str, str]:
     """Which output of the task each output of a step is; empty unless all that it gives are outputs of the task.
 
     What a program makes of a reply its runs show: it is an output where that is, in all that were recorded, what the last call with the
@@ -194,7 +188,7 @@ def option(
 
 def proposal(
     program: WorkflowProgram, path: str, parameters: Parameters | None, fault: str, edit: str, **about: Any
-) -> Proposal[WorkflowProgram]:
+) -> Proposal:
     """The program with other parameters at one step, or with none where there are no others or they are too long.
 
     Args:

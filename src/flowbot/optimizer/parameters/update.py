@@ -24,7 +24,7 @@ TOKENS_PER_WORD = 3
 
 
 async def update(
-    search: Context[WorkflowProgram],
+    search: Context,
     program: WorkflowProgram,
     path: str,
     feedback: Sequence[Feedback],
@@ -61,7 +61,7 @@ async def update(
 
 
 async def update_all(
-    search: Context[WorkflowProgram],
+    search: Context,
     program: WorkflowProgram,
     rows: Sequence[Row],
     title: str,
@@ -69,7 +69,7 @@ async def update_all(
     draw: int = 0,
     template: str = "optim_call",
     growing: bool = False,
-) -> Proposal[WorkflowProgram]:
+) -> Proposal:
     """Every step that may be tuned told something new at once, from the layer-wise gradients of recorded runs of the program.
 
     A text that is no valid one leaves its step as it was. The further arguments are those of `update`.

@@ -54,17 +54,11 @@ class CatalogueChanges:
         default_factory=dict[str, Mapping[str, tuple[Option, Change]]]
     )
 
-    def options(self, parent: Candidate[WorkflowProgram], context: Context[WorkflowProgram]) -> Sequence[Option]:
+    def options(self, parent: Candidate, context: Context) -> Sequence[Option]:
         """As of `Proposer`: the changes about every step that is not frozen."""
         return [option for option, _ in self._offered(parent.program, context).values()]
 
-    async def propose(
-        self,
-        parent: Candidate[WorkflowProgram],
-        focus: Focus,
-        want: int,
-        context: Context[WorkflowProgram],
-    ) -> Sequence[Proposal[WorkflowProgram]]:
+    async def propose(self, parent: Candidate, focus: Focus, want: int, context: Context) -> Sequence[Proposal]:
         """The changed workflow. Of a computing step there are two where two are wanted, by the meta model's code and by the plain
         prior's: what runs before the step is the same, so the second takes no further call of the task model."""
         _, change = self._offered(parent.program, context)[focus.option.key]
@@ -79,7 +73,7 @@ class CatalogueChanges:
         code, faults = "", list[str]()
         if self.asks:
             code, faults = await write_code(context, workflow, *change.computes, known=change.known)
-        made: list[Proposal[WorkflowProgram]] = []
+        made: list[Proposal] = []
         if code:
             new = _made(context, workflow, change, focus, code, "meta", faults)
             made.append(replace(new, shown=tuple(name for name, _, _ in told_of(context, change.known))))
@@ -89,16 +83,14 @@ class CatalogueChanges:
             made.append(_unmade(change, focus, faults))
         return made
 
-    def _offered(
-        self, program: WorkflowProgram, search: Context[WorkflowProgram]
-    ) -> Mapping[str, tuple[Option, Change]]:
+    def _offered(self, program: WorkflowProgram, search: Context) -> Mapping[str, tuple[Option, Change]]:
         """The options by key, each with its change. They are kept: it takes long to see which changes are valid."""
         if program.hash not in self._offers:
             found = self._find(program, search)
             self._offers[program.hash] = {option.key: (option, change) for option, change in found}
         return self._offers[program.hash]
 
-    def _find(self, program: WorkflowProgram, search: Context[WorkflowProgram]) -> Iterator[tuple[Option, Change]]:
+    def _find(self, program: WorkflowProgram, search: Context) -> Iterator[tuple[Option, Change]]:
         workflow = program.workflow
         structure, rows = stable_hash(workflow.sketch.dump()), search.recorded(program, search.training)
         for change in self.catalogue.changes(workflow, search.task, search.models):
@@ -137,14 +129,14 @@ class CatalogueChanges:
 
 
 def _made(
-    search: Context[WorkflowProgram],
+    search: Context,
     workflow: Workflow,
     change: Change,
     focus: Focus,
     code: str,
     code_by: Literal["meta", "prior"] | None,
     faults: Sequence[str] = (),
-) -> Proposal[WorkflowProgram]:
+) -> Proposal:
     """The proposal of a change; one without program where the edits cannot be made."""
     program, edits = None, tuple[str, ...]()
     try:
@@ -180,7 +172,7 @@ def stand_in(change: Change) -> str:
     return NO_KINDS if change.names_kinds else change.prior_code or NO_CODE
 
 
-def _unmade(change: Change, focus: Focus, faults: Sequence[str]) -> Proposal[WorkflowProgram]:
+def _unmade(change: Change, focus: Focus, faults: Sequence[str]) -> Proposal:
     """The proposal of a change for which the meta model wrote nothing of use."""
     source = "meta" if focus.votes else "prior"
     return Proposal(None, change.title, source, reason=focus.reason, because=focus.because, faults=tuple(faults))

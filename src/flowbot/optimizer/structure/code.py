@@ -12,7 +12,6 @@ from flowbot.optimizer.catalogue.formulas import MISSES, MOST_ROWS
 from flowbot.optimizer.prompts import fill
 from flowbot.optimizer.rendering import fenced
 from flowbot.optimizer.seams import Context
-from flowbot.runtime.program import WorkflowProgram
 from flowbot.workflow.workflow import Workflow
 
 TRIES = 2
@@ -26,11 +25,7 @@ LONGEST = 500
 
 
 async def write_code(
-    search: Context[WorkflowProgram],
-    workflow: Workflow,
-    inputs: dict[str, str],
-    outputs: dict[str, str],
-    known: Sequence[Known] = (),
+    search: Context, workflow: Workflow, inputs: dict[str, str], outputs: dict[str, str], known: Sequence[Known] = ()
 ) -> tuple[str, list[str]]:
     """The meta model's code for a step with these inputs and outputs (name to type text).
 
@@ -70,7 +65,7 @@ async def write_code(
     return "", faults
 
 
-def told_of(search: Context[WorkflowProgram], known: Sequence[Known]) -> list[Known]:
+def told_of(search: Context, known: Sequence[Known]) -> list[Known]:
     """Those of the rows that the meta model is shown: as they are; in a control with what another is to give, or none at all."""
     if search.feedback_mode == "real":
         return list(known[:SHOWN])
@@ -107,7 +102,7 @@ def sample(type_: Type) -> Any:
             return "two"
 
 
-async def _fault(search: Context[WorkflowProgram], code: str, inputs: dict[str, str], outputs: dict[str, str]) -> str:
+async def _fault(search: Context, code: str, inputs: dict[str, str], outputs: dict[str, str]) -> str:
     """What is wrong with the code, found by running it; "" for nothing."""
     if "def run(" not in code:
         return "there is no `def run(` in it"
@@ -125,7 +120,7 @@ async def _fault(search: Context[WorkflowProgram], code: str, inputs: dict[str, 
     return ""
 
 
-async def _wrong(search: Context[WorkflowProgram], code: str, known: Sequence[Known], told: Sequence[Known]) -> str:
+async def _wrong(search: Context, code: str, known: Sequence[Known], told: Sequence[Known]) -> str:
     """On how many known rows the code is wrong, and how on the first that was shown; "" where it is right on nearly all."""
     rows, wrong, fault = known[:MOST_ROWS], 0, ""
     expected = {name: wanted for name, _, wanted in told}

@@ -41,29 +41,25 @@ class Fillings:
     catalogue: Catalogue = field(default_factory=Catalogue)
     _offers: dict[str, Mapping[str, _Offer]] = field(default_factory=dict[str, Mapping[str, _Offer]])
 
-    def options(self, parent: Candidate[WorkflowProgram], context: Context[WorkflowProgram]) -> Sequence[Option]:
+    def options(self, parent: Candidate, context: Context) -> Sequence[Option]:
         """For every place that a recorded run came to: a first filling, or changes of the one that is there."""
         return [option for option, _ in self._offered(parent.program, context).values()]
 
-    async def propose(
-        self, parent: Candidate[WorkflowProgram], focus: Focus, want: int, context: Context[WorkflowProgram]
-    ) -> Sequence[Proposal[WorkflowProgram]]:
+    async def propose(self, parent: Candidate, focus: Focus, want: int, context: Context) -> Sequence[Proposal]:
         """The program with it."""
         option, program = self._offered(parent.program, context)[focus.option.key]
         source = "meta" if focus.votes else "prior"
         edits = (f"{option.arm.place}: {option.arm.kind}",)
         return [Proposal(program, option.title, source, reason=focus.reason, edits=edits, because=focus.because)]
 
-    def _offered(self, program: WorkflowProgram, context: Context[WorkflowProgram]) -> Mapping[str, _Offer]:
+    def _offered(self, program: WorkflowProgram, context: Context) -> Mapping[str, _Offer]:
         """They are kept: it takes long to see which are valid."""
         if program.hash not in self._offers and (rows := context.recorded(program, context.training)):
             found = self._find(program, rows, context)
             self._offers[program.hash] = {option.key: (option, made) for option, made in found}
         return self._offers.get(program.hash, {})
 
-    def _find(
-        self, program: WorkflowProgram, rows: Sequence[Row], context: Context[WorkflowProgram]
-    ) -> Iterator[_Offer]:
+    def _find(self, program: WorkflowProgram, rows: Sequence[Row], context: Context) -> Iterator[_Offer]:
         for path, told in programs(program):
             known = dict(fillings(program.workflow, path))
             for name, handed in places(rows, path).items():
@@ -77,7 +73,7 @@ class Fillings:
                     yield Option(arm, key, title, shipped_priors().belief(kind), extra=extra), new
 
     def _fillings(
-        self, name: str, handed: Mapping[str, str], known: Workflow | None, context: Context[WorkflowProgram]
+        self, name: str, handed: Mapping[str, str], known: Workflow | None, context: Context
     ) -> Iterator[tuple[str, str, Workflow | None]]:
         """Kinds of changes, each in words, with what then stands there."""
         if known is None:

@@ -6,7 +6,6 @@ from flowbot.optimizer.catalogue.reading import KINDS, read_kinds
 from flowbot.optimizer.prompts import fill
 from flowbot.optimizer.rendering import fair_share, value_text
 from flowbot.optimizer.seams import Context
-from flowbot.runtime.program import WorkflowProgram
 from flowbot.workflow.workflow import Workflow
 
 PURPOSE = "proposals"
@@ -15,7 +14,7 @@ SHOWN = 6
 SHOWN_TOKENS = 600
 
 
-async def name_kinds(search: Context[WorkflowProgram], workflow: Workflow) -> tuple[str, list[str], tuple[str, ...]]:
+async def name_kinds(search: Context, workflow: Workflow) -> tuple[str, list[str], tuple[str, ...]]:
     """Two to four kinds of inputs of the task, a line each, `name: what such an input is`.
 
     Returns:

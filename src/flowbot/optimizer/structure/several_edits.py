@@ -16,7 +16,6 @@ from flowbot.optimizer.meta_questions import WARM
 from flowbot.optimizer.prompts import fill
 from flowbot.optimizer.rendering import value_text
 from flowbot.optimizer.seams import Context
-from flowbot.runtime.program import WorkflowProgram
 from flowbot.workflow.edits.schema import edits_schema
 from flowbot.workflow.edits.written import TEXT, Schema, array, closed
 from flowbot.workflow.workflow import Workflow
@@ -52,7 +51,7 @@ class Written:
     faults: tuple[str, ...] = ()
 
 
-async def several_edits(context: Context[WorkflowProgram], workflow: Workflow, question: str) -> list[Written]:
+async def several_edits(context: Context, workflow: Workflow, question: str) -> list[Written]:
     """Up to `AT_ONCE` changes, each of a structure of its own, in the order in which they were written; one without any, and the faults,
     where no reply held a change."""
     found: list[Written] = []
@@ -80,7 +79,7 @@ async def several_edits(context: Context[WorkflowProgram], workflow: Workflow, q
 
 
 async def _try(
-    context: Context[WorkflowProgram], workflow: Workflow, chat: tuple[Message, ...], attempt: int
+    context: Context, workflow: Workflow, chat: tuple[Message, ...], attempt: int
 ) -> tuple[str, list[Mapping[str, Any]], str]:
     """The reply, the changes in it as data, and why there are none."""
     # At temperature 0 a model writes the same edits again, whatever it is told.
@@ -96,14 +95,14 @@ async def _try(
     return said, found, "" if found else "the reply holds no list of changes"
 
 
-def _schema(context: Context[WorkflowProgram], workflow: Workflow) -> Schema:
+def _schema(context: Context, workflow: Workflow) -> Schema:
     """`{"changes": [{node, claim, effect, edits}]}`."""
     schema = edits_schema(tools=context.signatures, sketch=workflow.sketch, max_edits=MOST_EDITS)
     change = closed({"node": TEXT, "claim": TEXT, "effect": {"type": "number"}, "edits": schema["properties"]["edits"]})
     return {**closed({"changes": {**array(change, 1), "maxItems": AT_ONCE}}), "$defs": schema["$defs"]}
 
 
-def _made(context: Context[WorkflowProgram], workflow: Workflow, written: Mapping[str, Any]) -> Written:
+def _made(context: Context, workflow: Workflow, written: Mapping[str, Any]) -> Written:
     """A change with the workflow that it makes, or with what is wrong with it."""
     node, claim = (value_text(str(written.get(part) or ""), _LETTERS).strip() for part in ("node", "claim"))
     effect = written.get("effect")

@@ -53,7 +53,7 @@ class WrittenEdits:
     _replies: dict[str, _Reply] = field(default_factory=dict[str, _Reply])
     _asking: dict[str, Lock] = field(default_factory=lambda: defaultdict[str, Lock](Lock))
 
-    def options(self, parent: Candidate[WorkflowProgram], context: Context[WorkflowProgram]) -> Sequence[Option]:
+    def options(self, parent: Candidate, context: Context) -> Sequence[Option]:
         """One, where runs went wrong and the meta model is a large one."""
         program = parent.program
         if context.meta_mode != "large" or not failing(context.recorded(program, context.training)):
@@ -62,9 +62,7 @@ class WrittenEdits:
         key = stable_hash([program.hash, WRITTEN])
         return [Option(Arm(kind=WRITTEN), key, TITLE, shipped_priors().belief(WRITTEN), cost=cost, most=AT_ONCE)]
 
-    async def propose(
-        self, parent: Candidate[WorkflowProgram], focus: Focus, want: int, context: Context[WorkflowProgram]
-    ) -> Sequence[Proposal[WorkflowProgram]]:
+    async def propose(self, parent: Candidate, focus: Focus, want: int, context: Context) -> Sequence[Proposal]:
         """As many changes as are wanted, from that of this draw on."""
         program = parent.program
         async with self._asking[program.hash]:
@@ -77,7 +75,7 @@ class WrittenEdits:
             for each in reply.changes[focus.draw : focus.draw + want] or [none]
         ]  # fmt: skip
 
-    async def _ask(self, context: Context[WorkflowProgram], program: WorkflowProgram) -> _Reply:
+    async def _ask(self, context: Context, program: WorkflowProgram) -> _Reply:
         room = SEEN_TOKENS[context.meta_mode]
         wrong = failing(context.recorded(program, context.training))
         rows = varied(wrong, context.rng(f"edits/{program.hash}"))[: self.mistakes]
@@ -106,9 +104,7 @@ class WrittenEdits:
         return _Reply(changes, tuple(dict.fromkeys(names)), tuple(each.id for each in heard))
 
 
-def _proposal(
-    context: Context[WorkflowProgram], focus: Focus, reply: _Reply, change: Written
-) -> Proposal[WorkflowProgram]:
+def _proposal(context: Context, focus: Focus, reply: _Reply, change: Written) -> Proposal:
     """The proposal of a change; one without program where a candidate has that structure already."""
     after, faults = change.after, change.faults
     if after is not None:

@@ -18,7 +18,6 @@ from flowbot.optimizer.pool import fitting
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.scored import scored
 from flowbot.optimizer.seams import Context, Focus, Pick, Proposal
-from flowbot.runtime.program import WorkflowProgram
 
 from .proposer import BATCH, TextGrad
 
@@ -36,15 +35,15 @@ class Descent:
 
     optimiser: TextGrad = field(default_factory=TextGrad)
     revert: bool = False
-    _admissions: Admissions[WorkflowProgram] = field(default_factory=Admissions[WorkflowProgram])
-    _here: Candidate[WorkflowProgram] | None = None
+    _admissions: Admissions = field(default_factory=Admissions)
+    _here: Candidate | None = None
 
-    def opening(self, context: Context[WorkflowProgram]) -> Sequence[str]:
+    def opening(self, context: Context) -> Sequence[str]:
         """The first batch; with `revert` the start is validated first."""
         rows = context.validation if self.revert else _batch(context, 0)
         return rows[: fitting(context, context.population.start.program)]
 
-    async def search(self, context: Context[WorkflowProgram]) -> str:
+    async def search(self, context: Context) -> str:
         """The steps, or until the planned calls are used."""
         here = self._here = context.population.start
         if self.revert:
@@ -64,13 +63,11 @@ class Descent:
             context.watch.passed()
         return f"{STEPS} steps were made"
 
-    async def choose(self, context: Context[WorkflowProgram]) -> Candidate[WorkflowProgram]:
+    async def choose(self, context: Context) -> Candidate:
         """What was written last."""
         return self._here or context.population.start
 
-    async def _next(
-        self, context: Context[WorkflowProgram], pick: Pick[WorkflowProgram], made: Proposal[WorkflowProgram]
-    ) -> Candidate[WorkflowProgram]:
+    async def _next(self, context: Context, pick: Pick, made: Proposal) -> Candidate:
         """The program to go on with."""
         if not self.revert:
             taken = context.population.incumbent = self._admissions.taken(context, pick, made)
@@ -89,7 +86,7 @@ class Descent:
         return candidate
 
 
-def _batch(context: Context[WorkflowProgram], step: int) -> Sequence[str]:
+def _batch(context: Context, step: int) -> Sequence[str]:
     """The next rows of training, from the first again after the last."""
     rows = context.training
     return [rows[(step * BATCH + place) % len(rows)] for place in range(min(BATCH, len(rows)))]

@@ -31,7 +31,7 @@ class TextGrad:
 
     most: int = 4
 
-    def options(self, parent: Candidate[WorkflowProgram], context: Context[WorkflowProgram]) -> Sequence[Option]:
+    def options(self, parent: Candidate, context: Context) -> Sequence[Option]:
         """One: a step, from rows that were run."""
         program = parent.program
         rows, paths = context.recorded(program, context.training), suspects(program)
@@ -40,9 +40,7 @@ class TextGrad:
         questions = sorted((most_questions(program, row) for row in rows), reverse=True)[:BATCH]
         return [option(program, Arm(kind="textgrad"), TITLE, cost=len(paths) + sum(questions), most=self.most)]
 
-    async def propose(
-        self, parent: Candidate[WorkflowProgram], focus: Focus, want: int, context: Context[WorkflowProgram]
-    ) -> Sequence[Proposal[WorkflowProgram]]:
+    async def propose(self, parent: Candidate, focus: Focus, want: int, context: Context) -> Sequence[Proposal]:
         """The program after one step; a text that is no valid one leaves its step as it was."""
         program = parent.program
         rows = context.recorded(program, focus.rows or self._drawn(program, focus, context))
@@ -50,7 +48,7 @@ class TextGrad:
             await update_all(context, program, rows, TITLE, draw=focus.draw, template="textgrad_update", growing=True)
         ]
 
-    def _drawn(self, program: WorkflowProgram, focus: Focus, context: Context[WorkflowProgram]) -> Sequence[str]:
+    def _drawn(self, program: WorkflowProgram, focus: Focus, context: Context) -> Sequence[str]:
         """A batch of rows that were run, right ones among them."""
         rows = [row.example.id for row in context.recorded(program, context.training)]
         return context.rng(f"textgrad/{program.hash}/{focus.draw}").sample(rows, k=min(BATCH, len(rows)))
