@@ -65,7 +65,6 @@ def again(run: RunView) -> str:
 
 def _own_start(run: RunView) -> bool:
     """Whether the run began at another workflow than the call that a search begins with by itself."""
-
     sketch = run.start.sketch
     scope = Scope.of(sketch)
     kinds = {name: scope.type_text(reference) or "str" for name, reference in sketch.outputs.items()}

@@ -154,18 +154,13 @@ def text_diffs(before: Workflow, after: Workflow) -> tuple[TextDiff, ...]:
     """Every prompt, hint, demonstration list and code text that differs, in the order of the nodes."""
     diffs: list[TextDiff] = []
     for node in dict.fromkeys(path for each in (before, after) for path, _ in walk(each.sketch)):
-        old, new = _texts(before, node), _texts(after, node)
+        old, new = node_texts(before, node), node_texts(after, node)
         for what in dict.fromkeys([*old, *new]):
             left, right = old.get(what, ""), new.get(what, "")
             if left != right:
                 code = what in ("code", "demonstrations")
                 diffs.append(TextDiff(node, what, code, pieces(left, right, lines=code)))
     return tuple(diffs)
-
-
-def node_texts(workflow: Workflow, node: str) -> dict[str, str]:
-    """The prompt texts or the code of the node at a path, by name, and its settings; what is empty is left out."""
-    return _texts(workflow, node)
 
 
 def pieces(before: str, after: str, *, lines: bool) -> tuple[Piece, ...]:
@@ -191,7 +186,8 @@ def _split(text: str, lines: bool) -> Sequence[str]:
     return text.splitlines(keepends=True) if lines else re.findall(r"\w+|\s+|[^\w\s]", text)
 
 
-def _texts(workflow: Workflow, node: str) -> dict[str, str]:
+def node_texts(workflow: Workflow, node: str) -> dict[str, str]:
+    """The prompt texts or the code of the node at a path, by name, and its settings; what is empty is left out."""
     try:
         parameters = workflow.parameter(node)
     except KeyError:  # the other workflow's

@@ -70,7 +70,7 @@ def picture(run: RunView) -> Picture | None:
 
 def _against(run: RunView, unit: str, axis: Callable[[Ran], float], text: Callable[[float], str]) -> Picture:
     most = max(map(axis, run.ran)) or 1.0
-    step = _step(most / TICKS)
+    step = round_step(most / TICKS)
     ticks = math.ceil(most / step - 1e-9)
     front, best = {each.program for each in run.front}, -1.0
     dots: list[Dot] = []
@@ -81,7 +81,7 @@ def _against(run: RunView, unit: str, axis: Callable[[Ran], float], text: Callab
     return Picture(unit, tuple((place / ticks, f"{place * step:,.10g}") for place in range(ticks + 1)), tuple(dots))
 
 
-def _step(least: float) -> float:
+def round_step(least: float) -> float:
     """A round distance, 1, 2 or 5 times a power of ten, of at least so much."""
     power = 10.0 ** math.floor(math.log10(least))
     return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= least * (1 - 1e-9))

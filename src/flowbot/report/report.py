@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
 from base64 import b64encode
 from functools import cache, partial
@@ -33,7 +32,7 @@ from .advice import advice
 from .diffs import joined_diffs, node_texts
 from .examples import MOST_ERRORS, errors, grouped, nested, parts, per_example
 from .figures import per_run, settings, tiles, where_it_went
-from .fronts import picture
+from .fronts import picture, round_step
 from .prompts import step_prompts
 from .story import BADGES, came, in_short, in_vain, stopped, why
 
@@ -200,9 +199,7 @@ def cut(text: str, most: int = LONGEST) -> str:
 
 def axis_step(most: int, ticks: int) -> int:
     """A round distance (1, 2 or 5 times a power of ten) that gives at most `ticks` steps up to `most`."""
-    rough = max(1.0, most / ticks)
-    power = 10 ** math.floor(math.log10(rough))
-    return next(int(factor * power) for factor in (1, 2, 5, 10) if factor * power >= rough)
+    return int(round_step(max(1.0, most / ticks)))
 
 
 def _exact(text: str) -> Markup:
@@ -237,7 +234,6 @@ def _in_words(workflow: Workflow) -> str:
 
 def _paths(workflow: Workflow) -> dict[str, str]:
     """The kind of every node by path, those of bodies too."""
-
     return {path: kind_text(node) for path, node in walk(workflow.sketch)}
 
 

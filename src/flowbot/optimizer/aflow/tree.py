@@ -38,7 +38,6 @@ ROUNDS, PATIENCE = 20, 5
 DRAWS = 2
 """Draws of an inner optimiser on one new structure."""
 RULE = "mean of all rows"
-_Member = Candidate
 
 
 def chances(scores: Sequence[float]) -> list[float]:
@@ -66,7 +65,7 @@ class Tree:
     tuner: Tuner | None = None
     judge: Judge = field(default_factory=PosteriorJudge)
     _admissions: Admissions = field(default_factory=Admissions)
-    _nodes: list[_Member] = field(default_factory=list[_Member])
+    _nodes: list[Candidate] = field(default_factory=list[Candidate])
     _tried: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
 
     async def search(self, context: Context) -> str:
@@ -98,7 +97,7 @@ class Tree:
                 return f"the mean of the {BEST} best has stood for {PATIENCE} rounds"
         return f"{ROUNDS} rounds were made"
 
-    async def _expand(self, context: Context, parent: _Member, offers: Sequence[Option]) -> None:
+    async def _expand(self, context: Context, parent: Candidate, offers: Sequence[Option]) -> None:
         """One modification of a parent: made, run, compared, tuned, and remembered."""
         tried = self._tried.setdefault(parent.program.hash, [])
         pick, proposal = await self.author.modified(parent, offers, tried, context)
@@ -114,7 +113,7 @@ class Tree:
             came = "better" if self._worth(context, new) > self._worth(context, parent) else "no better"
             tried.append(f"{proposal.title}: from {old} to {now}, {came}")
 
-    async def _score_and_tune(self, context: Context, candidate: _Member, parent: _Member) -> None:
+    async def _score_and_tune(self, context: Context, candidate: Candidate, parent: Candidate) -> None:
         await context.run(candidate.program, context.rows, "train")
         self._nodes.append(candidate)
         kept: Literal["set aside", "drop"] = "set aside" if candidate in self._parents(context) else "drop"
@@ -127,7 +126,7 @@ class Tree:
         finally:
             context.population.incumbent = self._best(context)
 
-    async def _tuned(self, context: Context, candidate: _Member) -> _Member:
+    async def _tuned(self, context: Context, candidate: Candidate) -> Candidate:
         """The candidate, or what an inner optimiser made of it, if that scores higher on all rows."""
         here = candidate
         for _ in range(DRAWS):
@@ -137,11 +136,11 @@ class Tree:
             await context.run(here.program, context.rows, "train")
         return here if self._worth(context, here) > self._worth(context, candidate) else candidate
 
-    def _best(self, context: Context) -> _Member:
+    def _best(self, context: Context) -> Candidate:
         """The highest mean, or what is better by the user's objective, the earliest of equals."""
         return context.population.best_of(self._nodes, lambda each: self._score(context, each))
 
-    def _parents(self, context: Context) -> list[_Member]:
+    def _parents(self, context: Context) -> list[Candidate]:
         """The start, and the best of the others."""
         start, *others = self._nodes
         return [start, *sorted(others, key=lambda each: -self._worth(context, each))[:BEST]]
@@ -150,16 +149,16 @@ class Tree:
         """Mean of the best, the start among them."""
         return fmean(sorted((self._worth(context, each) for each in self._nodes), reverse=True)[:BEST])
 
-    def _worth(self, context: Context, node: _Member) -> float:
+    def _worth(self, context: Context, node: Candidate) -> float:
         """Its score, less what it takes more than the start is worth where the user names an objective."""
         return self._score(context, node) - context.population.charge(node, context.population.start)
 
-    def _score(self, context: Context, node: _Member) -> float:
+    def _score(self, context: Context, node: Candidate) -> float:
         scores = context.population.scores(node.program, context.rows)
         return fmean(scores) if scores else 0.0
 
 
-def _affordable(context: Context, parent: _Member, offers: Sequence[Option]) -> list[Option]:
+def _affordable(context: Context, parent: Candidate, offers: Sequence[Option]) -> list[Option]:
     """The offers that leave enough of the plan to score what comes of them, as far as that is known before."""
     rows, calls = len(context.rows), context.calls_of(parent.program)
     return [each for each in offers if each.cost + rows * max(1.0, calls + each.extra) <= context.left]

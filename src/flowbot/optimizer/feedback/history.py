@@ -9,7 +9,6 @@ from flowbot.runtime.program import WorkflowProgram
 
 BEST, FAILED = 3, 5
 """Of all tries the best ones that a question shows, and the last ones of those that gained nothing."""
-_Member = Candidate
 
 
 def tried(population: Population, program: WorkflowProgram, path: str) -> list[str]:
@@ -21,7 +20,7 @@ def tried(population: Population, program: WorkflowProgram, path: str) -> list[s
         path: of the step.
     """
     now = instruction_text(program.workflow, path)
-    found: list[tuple[_Member, str]] = []
+    found: list[tuple[Candidate, str]] = []
     for each in population.members:
         if each.parent is None or not all(has_step(one.program.workflow, path) for one in (each, each.parent)):
             continue
@@ -40,7 +39,7 @@ def tried_changes(population: Population) -> list[str]:
     return [f"{each.arm.kind}: {each.title.rstrip('.')} ({measured(population, each)})" for each in (*gained, *failed)]
 
 
-def measured(population: Population, candidate: _Member) -> str:
+def measured(population: Population, candidate: Candidate) -> str:
     """`+0.08 ± 0.05, n 24`: the gain over its parent that is believed of a candidate, its standard deviation, and the rows that
     it was run on."""
     rows = len(population.outcomes(candidate.program))

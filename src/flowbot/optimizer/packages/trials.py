@@ -26,7 +26,6 @@ MAX_TOKENS = 2000
 """Of a reply of the meta model."""
 WARM = 1.0
 """Temperature of its replies, as both packages ask for."""
-Known = Candidate
 
 
 @dataclass(slots=True)
@@ -48,14 +47,14 @@ class Trials:
 
     bridge: Bridge
     context: Context
-    start: Known
+    start: Candidate
     train: Sequence[str]
     val: Sequence[str]
     pick: Pick
     seed: int
     most: float | None = None
     journal: Admissions | None = None
-    best: Known | None = None
+    best: Candidate | None = None
     """The best on `val` so far, the earliest of equals; None where none is better than the start."""
     taken: float = 0.0
     """Calls that were begun, at their worst case."""
@@ -98,15 +97,15 @@ class Trials:
         """
         return self.bridge.wait(lambda: self._ask(messages, schema))
 
-    def proposed(self, parent: Known, proposal: Proposal) -> Known | None:
+    def proposed(self, parent: Candidate, proposal: Proposal) -> Candidate | None:
         """The candidate that a proposal makes, journalled; None where it has no other program than its parent's."""
         return self.bridge.wait(lambda: self._proposed(parent, proposal))
 
-    def decided(self, candidate: Known, rows: Sequence[str], rule: str, *, kept: bool) -> None:
+    def decided(self, candidate: Candidate, rows: Sequence[str], rule: str, *, kept: bool) -> None:
         """Journal what became of a candidate, beside its parent on rows; one that is kept was run on all of `val`."""
         self.bridge.wait(lambda: self._decided(candidate, rows, rule, kept))
 
-    def mean(self, candidate: Known) -> float:
+    def mean(self, candidate: Candidate) -> float:
         """Its score on `val`, as far as it was run there."""
         scores = self.context.population.scores(candidate.program, self.val)
         return math.fsum(scores) / len(scores) if scores else 0.0
@@ -139,14 +138,14 @@ class Trials:
             raise Left
         self.taken += calls
 
-    async def _proposed(self, parent: Known, proposal: Proposal) -> Known | None:
+    async def _proposed(self, parent: Candidate, proposal: Proposal) -> Candidate | None:
         if self.journal is not None:
             return self.journal.admitted(self.context, replace(self.pick, parent=parent), proposal)
         if proposal.program is None or proposal.program.hash == parent.program.hash:
             return None
         return admitted("", self.pick, proposal, proposal.program, parent)
 
-    async def _decided(self, candidate: Known, rows: Sequence[str], rule: str, kept: bool) -> None:
+    async def _decided(self, candidate: Candidate, rows: Sequence[str], rule: str, kept: bool) -> None:
         if self.journal is not None:
             self._compared(candidate, rows, "adopt" if kept else "drop", rule)
             if kept:
@@ -157,7 +156,7 @@ class Trials:
                 self.context.population.incumbent = candidate
 
     def _compared(
-        self, candidate: Known, rows: Sequence[str], decision: Literal["adopt", "drop", "set aside"], rule: str
+        self, candidate: Candidate, rows: Sequence[str], decision: Literal["adopt", "drop", "set aside"], rule: str
     ) -> None:
         assert self.journal is not None
         pairs = self.context.population.pairs(candidate, dict.fromkeys(rows), shown=True)
