@@ -23,8 +23,9 @@ from flowbot.fields import InfrastructureError, StepError, UserError
 from flowbot.runtime.evaluation import Evaluation, evaluate
 from flowbot.runtime.executors import Call, Executor, is_executor, open_executor, pool
 from flowbot.runtime.executors.address import Address, address_of
+from flowbot.runtime.executors.job import Job
 from flowbot.runtime.executors.shipping import MOST_FILES, Shipping, unpacked
-from flowbot.runtime.executors.station import release
+from flowbot.runtime.executors.station import Station, release
 from flowbot.task import Task
 from flowbot.task.modules import Modules
 
@@ -308,6 +309,25 @@ async def test_what_runs_on_ray_is_what_runs_here(folder: Path, fake: Callable[[
     there = await evaluated(folder, executor)
     await executor.close()
     assert [row.score for row in there.rows] == [row.score for row in (await evaluated(folder, open_executor())).rows]
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_station_whose_coordinator_is_gone_ends_what_it_is_at(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flowbot.runtime.executors.station.LEASE_SECONDS", 1.0)
+    station = Station(1)
+    call, file = tool(folder, "pid", path=str(tmp_path / "pid")), tmp_path / "pid"
+    job = Job.of(call, address_of(call.function))
+    asked = asyncio.create_task(station.do("1", json.dumps({"job": job.dump(), "folder": ""})))
+    while not file.exists() or not file.read_text():
+        await station.release()  # somebody is there
+        await asyncio.sleep(0.01)
+    with pytest.raises(RuntimeError, match="has left"):
+        await asked
+    assert not running(int(file.read_text()))
+    with pytest.raises(RuntimeError, match="has left"):
+        await station.release()
 
 
 def test_a_wrong_address_or_a_missing_package_is_the_users_error(

@@ -37,6 +37,8 @@ class Child:
 
     end_seconds = 5.0
     """Time to end by itself."""
+    most_bytes = MESSAGE_BYTES
+    """Of a message that it may send."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdin is not None
@@ -65,7 +67,7 @@ class Child:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL if silent else None,
             start_new_session=True,
-            limit=MESSAGE_BYTES,
+            limit=cls.most_bytes,
         )
         child = cls(process)
         try:

@@ -11,6 +11,7 @@ from itertools import count
 from typing import Any
 
 from flowbot.fields import InfrastructureError, UserError
+from flowbot.fields.bounds import MESSAGE_BYTES
 
 from .address import Unsendable
 from .child import Child, Lost
@@ -91,6 +92,7 @@ class Bridge(Child):
     """
 
     end_seconds = 20.0
+    most_bytes = 2 * MESSAGE_BYTES  # what a worker may send, and a little around it
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         super().__init__(process)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 from tempfile import mkdtemp
+from threading import Lock
 from zipfile import ZIP_DEFLATED, ZipFile
 
 from flowbot.fields.files import new_file, read_bytes
@@ -40,6 +41,7 @@ class Shipping:
 
     def __init__(self) -> None:
         self._bundles: dict[Path, Bundle | None] = {}
+        self._lock = Lock()
 
     def of(self, address: Address) -> tuple[Address, Bundle | None]:
         """An address as it holds on another machine, and the folder that it is in: of what is installed the module alone, which
@@ -51,9 +53,10 @@ class Shipping:
         if not address.file or (address.module and is_installed(Path(address.file))):
             return replace(address, file=""), None
         root = root_of(address)
-        if root not in self._bundles:
-            self._bundles[root] = _packed(root)
-        bundle = self._bundles[root]
+        with self._lock:  # many jobs come at once, each in a thread
+            if root not in self._bundles:
+                self._bundles[root] = _packed(root)
+            bundle = self._bundles[root]
         if bundle is None:
             return address, None
         return replace(address, file=Path(address.file).relative_to(root).as_posix()), bundle

@@ -46,14 +46,14 @@ class Station:
         self._folders: dict[str, Path] = {}
         self._jobs: dict[str, Future[str]] = {}
         self._stopped = set[str]()
-        self._asked = time.monotonic()
+        self._asked, self._has_left = time.monotonic(), False
         self._loop = asyncio.SelectorEventLoop()
-        self._loop.create_task(self._leave())
-        threading.Thread(target=self._loop.run_forever, daemon=True, name="flowbot-station").start()
+        self._leaving = self._loop.create_task(self._leave())
+        threading.Thread(target=self._work, daemon=True, name="flowbot-station").start()
 
     async def release(self) -> str:
         """See `release`; it also says that somebody is there."""
-        self._asked = time.monotonic()
+        self._touch()
         return release()
 
     async def hold(self, digest: str, data: bytes) -> None:
@@ -72,7 +72,7 @@ class Station:
             `{"value": …, "seconds": s}`, `{"error": …, "seconds": s}`, `{"late": true}`, or `{"cannot": why}`, `{"lost": how}` where its
             process was lost each time, and `{"down": why}` where none can be started.
         """
-        self._asked = time.monotonic()
+        self._touch()
         job = self._jobs[key] = asyncio.run_coroutine_threadsafe(self._done(json.loads(text)), self._loop)
         if key in self._stopped:
             job.cancel()
@@ -93,15 +93,29 @@ class Station:
         """End its processes, and remove what it holds."""
         await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._end(), self._loop))
 
+    def _work(self) -> None:
+        self._loop.run_forever()
+        self._loop.close()
+
+    def _touch(self) -> None:
+        """Somebody is there. One that was away too long, as a laptop that slept, has lost the station."""
+        if self._has_left:
+            raise RuntimeError("the station has left")
+        self._asked = time.monotonic()
+
     async def _leave(self) -> None:
         while time.monotonic() - self._asked < LEASE_SECONDS:  # noqa: ASYNC110 - nothing tells of who is gone
             await asyncio.sleep(LEASE_SECONDS / 10)
         await self._end()
 
     async def _end(self) -> None:
+        if self._leaving is not asyncio.current_task():
+            self._leaving.cancel()
+        self._has_left = True
         await self._executor.close()
         for folder in self._folders.values():
             shutil.rmtree(folder, ignore_errors=True)
+        self._loop.call_later(1, self._loop.stop)
 
     async def _done(self, told: dict[str, Any]) -> str:
         job = Job.load(told["job"])
@@ -113,6 +127,7 @@ class Station:
         except Unsendable as reason:
             return json.dumps({"cannot": str(reason)})
         except (InfrastructureError, NotStarted) as fault:
+            self._touch()
             return json.dumps({"down": f"worker processes do not start: {fault}"})
         except Lost as lost:
             return json.dumps({"lost": str(lost)})
