@@ -25,7 +25,7 @@ from flowbot.workflow.check import check
 from flowbot.workflow.workflow import Workflow
 
 PAID = re.compile(r"openai/gpt-[\w.-]+")
-CHEAP = ("check", "starts", "init", "models", "cache")
+CHEAP = ("check", "starts", "init", "import", "models", "cache")
 """Verbs that ask no model: their commands are run, not only parsed."""
 PROGRAMS = {"pytest": (), "curl": (), "pip": ("install",), "python3": ("-m", "venv"), ".": (".venv/bin/activate",)}
 """Other programs that commands may begin with, and the words that come first."""

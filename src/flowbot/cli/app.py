@@ -24,6 +24,7 @@ from .diff import diff
 from .env_file import env_file
 from .eval import evaluate_flow
 from .export import export
+from .import_core import import_core
 from .init import init
 from .lift import lift
 from .misuse import misuse
@@ -84,6 +85,7 @@ for _order, (_verb, _name) in enumerate(
         (export, "export"),
         (lift, "lift"),
         (train_generator, "train-generator"),
+        (import_core, "import"),
         (bench, "bench"),
         (starts, "starts"),
         (models, "models"),

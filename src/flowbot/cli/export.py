@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 FAILED = 1
 SOURCE = "source"
 """What `--to` says for a program's own file."""
+CORE = "core"
+"""What it says for a program in words."""
 _SPLITS = {"val": "validation", "train": "training"}
 
 
@@ -50,7 +52,8 @@ def export(
     ----------
     to
         What is written: prompts (the prompts as Markdown and JSON), python (one file on the openai package), langgraph, dspy or pydantic-ai (one
-        file for that framework); or source: what was found for a program goes into its own file, literal by literal, in place.
+        file for that framework); core (a program in words, which leaves out
+        what no words say); or source: what was found for a program goes into its own file, literal by literal, in place.
     out
         The folder; with `--to source` the one in which the program stands, otherwise this one.
     check
@@ -83,6 +86,8 @@ def export(
         return 0
     if out is None:
         raise UserError("--out", "nothing", "the folder of the export")
+    if to == CORE:
+        return _write_core(console, flow, out, force=force)
     ready = read_export(
         flow,
         to,
@@ -117,6 +122,21 @@ def say_written(console: Console, written: Written) -> None:
     console.result(str(written), "good" if written.files else "")
     for each in written.left:
         console.paragraph(f"{each.where}: {each.what}; {each.mend}", "warn", indent=2)
+
+
+def _write_core(console: Console, flow: Path, out: Path, *, force: bool) -> int:
+    from flowbot.export.core import FILE, core_text
+    from flowbot.export.folder import write_export
+    from flowbot.run.folders import flow_file
+    from flowbot.workflow.workflow import Workflow
+
+    made = core_text(Workflow.load(flow_file(flow)), str(flow))
+    write_export(out, {FILE: made.text}, force=force)
+    console.json({"to": CORE, "out": str(out), "files": [FILE], "lost": made.lost})
+    console.result(f"{FILE} in {out}: a program in words.", "good")
+    for each in made.lost:
+        console.say(f"Lost. {each}", "warn")
+    return 0
 
 
 def _show(console: Console, result: ExportResult, about: str) -> None:

@@ -57,7 +57,7 @@ def parameters_of(program: WorkflowProgram, path: str) -> Mapping[str, str]:
         case CodeParameters() as given:
             return {"code": given.code}
         case CoreParameters() as given:
-            return {"program": given.program}
+            return {"program": given.program.strip()}
         case _:
             return {}
 

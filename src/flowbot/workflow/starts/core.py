@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
-from flowbot.fields import Field, UserError
+from flowbot.fields import Field
 from flowbot.workflow.core import read_core
+from flowbot.workflow.messages import FormatError
 from flowbot.workflow.nodes import MAX_STEPS, CoreNode, Sketch
 from flowbot.workflow.parameters import CoreParameters
 from flowbot.workflow.workflow import Workflow
@@ -24,6 +26,7 @@ def core_workflow(
     *,
     tools: Sequence[str] = (),
     max_steps: int | None = None,
+    interpreter: Literal["compact", "faithful"] = "compact",
     where: str = "program",
 ) -> Workflow:
     """One `core` node that reads all inputs and gives all outputs.
@@ -34,21 +37,22 @@ def core_workflow(
         outputs: what its terminal steps give.
         tools: names of the tools that its steps may call.
         max_steps: of a run; None: each step twice, and 20 at least.
+        interpreter: of the node.
         where: how to name the text in an error, such as its file.
 
     Raises:
-        UserError: if the program has a defect; names the first, and how many there are.
+        FormatError: if the program has a defect; names the first, and has all.
     """
     program, defects = read_core(text)
     if defects:
-        first, more = defects[0], f" (and {len(defects) - 1} more)" if defects[1:] else ""
-        raise UserError(f"{where}: {first.where}", what=first.what, mend=first.mend + more)
+        raise FormatError(where, defects)
     most = max_steps or min(MAX_STEPS, max(_FEWEST_STEPS, 2 * len(program.steps)))
     name = free(PLAN, [field.name for field in inputs])
     node = CoreNode(
         inputs={field.name: field.name for field in inputs},
         out=types_of(outputs),
         max_steps=most,
+        interpreter=interpreter,
     )
     sketch = Sketch(
         inputs=types_of(inputs),

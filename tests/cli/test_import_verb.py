@@ -1,0 +1,114 @@
+"""`flowbot import` and `flowbot export --to core`: a program in words becomes a workflow, and a workflow one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from cli_help import FAKE, flowbot, write_flow, write_task
+from core_programs import PROGRAMS
+
+from flowbot.workflow.core import read_core
+from flowbot.workflow.nodes import CoreNode
+from flowbot.workflow.parameters import CoreParameters
+from flowbot.workflow.workflow import Workflow
+
+Capture = pytest.CaptureFixture[str]
+ORDERS = Path(__file__).parents[2] / "examples" / "orders"
+TEXT = (ORDERS / "count.core.txt").read_text(encoding="utf-8")
+
+
+def test_a_program_becomes_a_flow_for_a_task_which_runs_and_goes_back_as_it_was(
+    capsys: Capture, tmp_path: Path
+) -> None:
+    flow, out = tmp_path / "count.flow.yaml", tmp_path / "text"
+    said = flowbot(
+        capsys, "import", str(ORDERS / "count.core.txt"), "--task", str(ORDERS / "task.yaml"), "--out", str(flow)
+    )
+    assert (said.status, said.err) == (0, "")
+    workflow = Workflow.load(flow)
+    assert (workflow.sketch.outputs, isinstance(workflow.sketch.nodes["plan"], CoreNode)) == (
+        {"total": "plan.total"},
+        True,
+    )
+    assert flowbot(capsys, "check", str(flow), str(ORDERS / "task.yaml")).status == 0
+    places = ["--cache-dir", str(tmp_path / "cache"), "--limit", "1", "--json"]
+    found = flowbot(capsys, "eval", str(flow), str(ORDERS / "task.yaml"), *FAKE, *places)
+    assert found.status == 0
+    said = flowbot(capsys, "export", str(flow), "--to", "core", "--out", str(out), "--json")
+    assert (said.status, said.json["lost"], said.json["files"]) == (0, [], ["program.core.txt"])
+    assert (out / "program.core.txt").read_text(encoding="utf-8") == TEXT
+
+
+def test_lifted_it_has_typed_nodes_and_where_it_cannot_be_that_is_said(capsys: Capture, tmp_path: Path) -> None:
+    said = flowbot(capsys, "import", str(ORDERS / "count.core.txt"), "--lift", "--json")
+    assert (said.json["lifted"], list(said.json["workflow"]["nodes"])) == (True, ["step_1_again", "step_3", "step_4"])
+    knot = tmp_path / "knot.core.txt"
+    knot.write_text(
+        "S:::decision:::x:::a::A::b::B\nA:::process:::x:::next::B\nB:::decision:::x:::a::A:::b::C\nC:::terminal:::x",
+        encoding="utf-8",
+    )
+    said = flowbot(capsys, "import", str(knot), "--lift", "--interpreter", "faithful", "--json")
+    assert (said.status, said.json["lifted"], said.json["workflow"]["nodes"]["plan"]["interpreter"]) == (
+        0,
+        False,
+        "faithful",
+    )
+    assert said.json["why"].startswith("One of its circles")
+    assert said.json["notes"] == ["line 3: its branches stand apart by `:::` and are read as one list."]
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("S:::process:::x:::next::T\nE:::terminal:::x", "line 1: there is no step 'T'"),
+        ("x" * 9000, "9,000 letters"),
+        ("x" * 10_000_000, "1,000,000 bytes"),
+    ],
+)
+def test_a_program_with_a_defect_is_refused_in_one_line(
+    capsys: Capture, tmp_path: Path, text: str, wanted: str
+) -> None:
+    file = tmp_path / "bad.core.txt"
+    file.write_text(text, encoding="utf-8")
+    said = flowbot(capsys, "import", str(file))
+    assert said.status == 2
+    assert str(file) in said.error
+    assert wanted in said.error
+
+
+def test_a_workflow_becomes_a_program_and_what_is_lost_is_said(capsys: Capture, tmp_path: Path) -> None:
+    write_task(tmp_path / "task")
+    said = flowbot(
+        capsys, "export", str(write_flow(tmp_path)), "--to", "core", "--out", str(tmp_path / "out"), "--json"
+    )
+    program, defects = read_core((tmp_path / "out" / "program.core.txt").read_text(encoding="utf-8"))
+    assert (said.status, defects) == (0, [])
+    assert program.steps[-1].kind == "terminal"
+    assert said.json["lost"][0].startswith("Of all steps: ")
+
+
+def test_branches_loops_and_maps_become_decisions(capsys: Capture, tmp_path: Path) -> None:
+    lifted = tmp_path / "lifted.flow.yaml"
+    for name in ("again", "ahead", "ends"):
+        flowbot(capsys, "import", str(_program(tmp_path, name)), "--lift", "--out", str(lifted), "--force")
+        flowbot(capsys, "export", str(lifted), "--to", "core", "--out", str(tmp_path / name))
+        program, defects = read_core((tmp_path / name / "program.core.txt").read_text(encoding="utf-8"))
+        assert defects == []
+        assert sum(step.kind == "decision" for step in program.steps) == {"again": 2, "ahead": 2, "ends": 3}[name]
+
+
+def _program(folder: Path, name: str) -> Path:
+    (folder / f"{name}.core.txt").write_text(PROGRAMS[name], encoding="utf-8")
+    return folder / f"{name}.core.txt"
+
+
+def test_other_exports_refuse_a_program_in_words(capsys: Capture, tmp_path: Path) -> None:
+    flow = tmp_path / "count.flow.yaml"
+    flowbot(capsys, "import", str(ORDERS / "count.core.txt"), "--out", str(flow))
+    said = flowbot(capsys, "export", str(flow), "--to", "python", "--out", str(tmp_path / "out"), *FAKE)
+    assert said.status == 2
+    assert "step plan is a program in words, which FlowBot carries out" in said.error
+    told = Workflow.load(flow).parameter("plan")
+    assert isinstance(told, CoreParameters)
+    assert told.program == TEXT
