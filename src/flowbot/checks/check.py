@@ -22,7 +22,7 @@ from flowbot.runtime.allowed_models import named_models, require_allowed_models
 from flowbot.runtime.blocking import blocking
 from flowbot.runtime.open_model import names_file
 from flowbot.runtime.settings import CHECKS
-from flowbot.store import Store, default_cache_dir
+from flowbot.store import Store, default_cache_dir, open_store
 from flowbot.task import Task
 from flowbot.task.builtin_tools import BUILTIN_TOOLS
 from flowbot.task.defects import ReadTask
@@ -143,7 +143,7 @@ async def _examine(
 ) -> None:
     """All that needs an event loop: tools, the metric, the models."""
     async with AsyncExitStack() as stack:
-        store = Store.open(asking.cache_dir / "store.sqlite") if asking.models else Store.memory()
+        store = open_store(asking.cache_dir) if asking.models else Store.memory()
         stack.push_async_callback(store.close)
         session = Session(store=store)
         task = None if read is None else read.task

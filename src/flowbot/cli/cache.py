@@ -36,6 +36,10 @@ cache = App(
 )
 
 
+Shared = Annotated[bool, Parameter(name="--shared", negative=(), show_default=False)]
+"""The database that FLOWBOT_STORE names, and not the file before it."""
+
+
 @Parameter(name="*")
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -45,14 +49,27 @@ class Place:
     output: Output = Output()  # noqa: RUF009
 
 
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True)
+class Tier(Place):
+    """Where the store is, which of its tiers is meant, and how a verb speaks.
+
+    Args:
+        shared: The database that FLOWBOT_STORE names, and not the file before it.
+    """
+
+    shared: Shared = False
+
+
 @cache.default
 @cache.command(sort_key=0)
 def stats(*, place: Place = Place()) -> int:
     """Show how much is stored, of which kind, and how old it is. This is what `flowbot cache` alone does."""
     with _store(place) as (console, store):
-        found = store.stats()
+        found, behind = store.stats(), store.shared_stats()
     path = store.path
     entries = sum(found.entries.values())
+    shared = {} if behind is None else {kind: {"entries": n, "bytes": size} for kind, (n, size) in behind.kinds.items()}
     console.json(
         {
             "path": str(path),
@@ -64,6 +81,7 @@ def stats(*, place: Place = Place()) -> int:
             "file_bytes": found.file_bytes,
             "free_bytes": found.free_bytes,
             "limits": asdict(found.limits),
+            "shared": None if behind is None else {"place": behind.name, "kinds": shared},
         }
     )
     console.result(f"{_responses(entries)}, {size_text(found.file_bytes)}" if entries else "nothing is stored")
@@ -74,6 +92,9 @@ def stats(*, place: Place = Place()) -> int:
         console.row("Stored", f"from {_date(found.oldest)} to {_date(found.newest)}")
         console.row("File", f"{size_text(found.file_bytes)}, {size_text(found.free_bytes)} of it free for what comes")
     console.row("Limits", _limits_text(found.limits))
+    if behind is not None:
+        stored = [sum(part) for part in zip(*behind.kinds.values(), strict=True)] or [0, 0]
+        console.row("Shared", f"{behind.name}: {_responses(stored[0])}, {size_text(stored[1])}")
     return 0
 
 
@@ -84,7 +105,7 @@ def prune(
     size: str | None = None,
     kind: Kind | None = None,
     dry_run: Annotated[bool, Parameter(group=OUTPUT, negative=(), show_default=False)] = False,
-    place: Place = Place(),
+    place: Tier = Tier(),
 ) -> int:
     """Drop what has not been used for long; without a condition, what is beyond the limits. It is asked for again, and
     paid for again, when it is needed.
@@ -107,12 +128,12 @@ def prune(
         before = store.stats()
         pruned = store.prune(older_than=age, size=most, kind=kind, dry_run=dry_run)
         after = store.stats()
-    path = store.path
+    path = _name(store)
     taken = {"before": before.file_bytes, "after": after.file_bytes}
     console.json({"path": str(path), "dry_run": dry_run, **asdict(pruned), "file_bytes": taken})
     what = f"{_responses(pruned.entries)}, about {size_text(pruned.bytes)}"
     console.result(f"would drop {what}" if dry_run else f"dropped {what}")
-    if not dry_run:
+    if not dry_run and not store.shared:
         console.row("File", f"{size_text(before.file_bytes)} before, {size_text(after.file_bytes)} now")
     if pruned.kept:
         console.say("It is still larger: what was used today or yesterday stays (--older-than and --kind drop it).")
@@ -149,9 +170,7 @@ def limit(*, size: str | None = None, age: str | None = None, place: Place = Pla
 
 
 @cache.command(sort_key=3)
-def verify(
-    *, repair: Annotated[bool, Parameter(negative=(), show_default=False)] = False, place: Place = Place()
-) -> int:
+def verify(*, repair: Annotated[bool, Parameter(negative=(), show_default=False)] = False, place: Tier = Tier()) -> int:
     """Check the file's structure and every response in it; exit status 1 if something is damaged and stays so.
 
     Parameters
@@ -161,7 +180,7 @@ def verify(
     """
     with _store(place) as (console, store):
         found = store.verify(repair=repair)
-    path = store.path
+    path = _name(store)
     console.json({"path": str(path), "ok": found.sound, **asdict(found)})
     for each in found.damaged[:_SHOWN]:
         console.row("Damaged", f"{each.kind} {each.key or '(no key)'}: {each.why}")
@@ -191,7 +210,7 @@ def export_store(
     *,
     kind: Kind | None = None,
     force: Annotated[bool, FORCE] = False,
-    place: Place = Place(),
+    place: Tier = Tier(),
 ) -> int:
     """Write what is stored as JSON lines, for another machine or for keeping.
 
@@ -207,7 +226,7 @@ def export_store(
     with _store(place) as (console, store):
         require_new(file, force=force)
         done = store.export(file, kind=kind)
-    path = store.path
+    path = _name(store)
     console.json({"path": str(path), "file": str(file), **asdict(done)})
     console.result(f"{_responses(done.entries)} in {file}", "good")
     if done.damaged:
@@ -216,7 +235,7 @@ def export_store(
 
 
 @cache.command(name="import", sort_key=5)
-def import_store(file: Annotated[Path, _FILE], /, *, place: Place = Place()) -> int:
+def import_store(file: Annotated[Path, _FILE], /, *, place: Tier = Tier()) -> int:
     """Add what `flowbot cache export` wrote. Every line is checked first; what is stored under a key already stays.
 
     Parameters
@@ -226,7 +245,7 @@ def import_store(file: Annotated[Path, _FILE], /, *, place: Place = Place()) -> 
     """
     with _store(place) as (console, store):
         done = store.add(file)
-    path = store.path
+    path = _name(store)
     console.json({"path": str(path), "file": str(file), **asdict(done)})
     console.result(f"{_responses(done.entries)}, {done.new:,} of them new", "good")
     return 0
@@ -239,9 +258,19 @@ def _store(place: Place) -> Generator[tuple[Console, Cache]]:
 
     console = Console.open(place.output)
     try:
-        yield console, stored.cache(place.cache_dir)
+        yield console, stored.cache(place.cache_dir, shared=isinstance(place, Tier) and place.shared)
     except InfrastructureError as error:
         raise FlowBotError(str(error)) from None
+
+
+def _name(store: Cache) -> str:
+    """What is said of where a store is."""
+    if not store.shared:
+        return str(store.path)
+    from flowbot.store.places import shared_url
+    from flowbot.store.postgres import shown
+
+    return shown(shared_url())
 
 
 def _responses(number: int) -> str:

@@ -17,6 +17,7 @@ from cyclopts.config import Env
 
 from flowbot.fields.near import nearest
 from flowbot.fields.paths import home_path
+from flowbot.store.places import VARIABLE as STORE
 
 from .console import notices
 from .options import OWN
@@ -54,7 +55,7 @@ class Variables(Env):
                 _taken[name] = (argument.name, value)
                 argument.append(Token(keyword=name, value=_place(argument, value, name), source="environment"))
         others = {name for name, value in os.environ.items() if name.startswith(PREFIX) and value} - own.keys()
-        known = set(_all(self._app())) if others else set[str]()
+        known = {STORE, *_all(self._app())} if others else set[str]()
         if others - known:
             notices.append("; ".join(_no_option(name, known) for name in sorted(others - known)))
 

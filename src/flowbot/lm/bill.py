@@ -115,19 +115,19 @@ class Bill:
         session, turns = self.session, self.session.connections.turns
         while True:
             if (self._room is None or not self._room.open) and not self.try_reserve():
-                turns.leave(self.key, self)
+                self._leave()
                 self._looked = False  # whoever has the turn meanwhile may send it
                 session.cut.arm()  # it may be other runs whose calls are waited for
                 self._room = await session.budget.reserve(self._worst)
             if not session.lasting:
                 return None
-            if turns.busy(self.key, self):
-                session.cut.arm()
+            if not self._looked:
+                session.cut.arm()  # it may be waited for others who send it
             await turns.take(self.key, self)
             if self._looked:
                 return None
             self._looked = True
-            value = await session.store.get(self.key)
+            value = await session.store.claim(self.key)
             row = None if value is None else self.account.read(self.key, value)
             if row is None or row.reply is not None:
                 return row
@@ -225,6 +225,10 @@ class Bill:
     def close(self) -> None:
         """Nothing more will be sent."""
         self.release()
+        self._leave()
+
+    def _leave(self) -> None:
+        self.session.store.unclaim(self.key)
         self.session.connections.turns.leave(self.key, self)
 
     def _count(self, took: Usage, *, kept: bool = True) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from flowbot.fields import UserError
 from flowbot.fields.arguments import FOLDER as PATH
 from flowbot.fields.arguments import checked_arguments
-from flowbot.store import default_cache_dir
+from flowbot.store import default_cache_dir, store_file
 from flowbot.store.limits import Pruned, drop
 
 from .folders import FOLDER, RUN, RunLike, run_folder
@@ -95,7 +95,7 @@ def remove_run(run: RunLike, *, cache_dir: Path | str | None = None, dry_run: bo
         if keys is not None and not missing:
             others = {*users, *(each.resolve() for each in run_folders(folder.resolve().parent))} - {folder.resolve()}
             mine = unused_by(others, keys)
-            dropped, shared = drop(store / "store.sqlite", mine, dry_run=dry_run), len(keys) - len(mine)
+            dropped, shared = drop(store_file(store), mine, dry_run=dry_run), len(keys) - len(mine)
         own = list(_own(folder))
         left = sorted(set(os.listdir(folder)) - {path.relative_to(folder).parts[0] for path in own})
         if not dry_run:

@@ -11,8 +11,9 @@ from flowbot.fields import UserError
 from flowbot.fields.arguments import FILE, FOLDER, SWITCH, Check, checked_arguments, choice, one_kind
 from flowbot.lm.capabilities import Capabilities
 from flowbot.lm.rows import check_value
-from flowbot.store import Kind, default_cache_dir
+from flowbot.store import Kind, default_cache_dir, store_file
 from flowbot.store.limits import Limits, Pruned, prune, set_limits
+from flowbot.store.places import shared_url
 from flowbot.store.stats import Stats, read_stats
 from flowbot.store.transfer import Exported, Imported, export_responses, import_responses
 from flowbot.store.verify import Verified, verify
@@ -30,9 +31,11 @@ class Cache:
 
     Args:
         path: the store's file.
+        shared: True: the database behind it, which concerns all who use that.
     """
 
     path: Path
+    shared: bool = False
 
     def stats(self) -> Stats:
         """How much is stored, of which kind, how old it is, and the limits.
@@ -41,6 +44,20 @@ class Cache:
             UserError: if the store cannot be read.
         """
         return read_stats(self.path)
+
+    def shared_stats(self) -> SharedStats | None:
+        """Of the database behind the file: what it is called, and by kind how many responses and bytes of them; None where there is none.
+
+        Raises:
+            UserError: if it does not let us in.
+            InfrastructureError: if it cannot be reached.
+        """
+        if not shared_url():
+            return None
+        from flowbot.store.whole import shared_entries, shared_tier
+
+        with shared_tier(self.path) as tier:
+            return SharedStats(tier.name, shared_entries(tier))
 
     @checked_arguments(older_than=_SECONDS, size=_BYTES, kind=_KIND, dry_run=SWITCH)
     def prune(
@@ -64,9 +81,16 @@ class Cache:
         Raises:
             UserError: without a condition where there are no limits either.
         """
-        if older_than is None and size is None and kind is None and self.stats().limits == Limits():
+        if older_than is None and size is None and kind is None and (self.shared or self.stats().limits == Limits()):
             expected = "--older-than, --size or --kind, or limits (flowbot cache limit)"
             raise UserError("flowbot cache prune", "no condition", expected)
+        if self.shared:
+            from flowbot.store.whole import prune_shared, shared_tier
+
+            if size is not None:
+                raise UserError("--size", "beside --shared", "--older-than or --kind")
+            with shared_tier(self.path) as tier:
+                return prune_shared(tier, older_than=older_than, kind=kind, dry_run=dry_run)
         return prune(self.path, older_than=older_than, size=size, kind=kind, dry_run=dry_run)
 
     @checked_arguments(size=_BYTES, age=_SECONDS)
@@ -82,6 +106,11 @@ class Cache:
         Args:
             repair: True: drop damaged responses (they are asked for again when they are needed) and rebuild the indexes.
         """
+        if self.shared:
+            from flowbot.store.whole import shared_tier, verify_shared
+
+            with shared_tier(self.path) as tier:
+                return verify_shared(tier, check=_check, repair=repair)
         return verify(self.path, check=_check, repair=repair)
 
     @checked_arguments(file=FILE, kind=_KIND)
@@ -92,6 +121,11 @@ class Cache:
             file: a .jsonl file, or .jsonl.gz to have it packed; one that is there is replaced.
             kind: only responses of this kind.
         """
+        if self.shared:
+            from flowbot.store.whole import export_shared, shared_tier
+
+            with shared_tier(self.path) as tier:
+                return export_shared(tier, Path(file), kind=kind)
         return export_responses(self.path, Path(file), kind=kind)
 
     @checked_arguments(file=FILE)
@@ -101,11 +135,29 @@ class Cache:
         Raises:
             UserError: naming the first line that is none.
         """
+        if self.shared:
+            from flowbot.store.whole import import_shared, shared_tier
+
+            with shared_tier(self.path) as tier:
+                return import_shared(tier, Path(file), check=_check)
         return import_responses(self.path, Path(file), check=_check)
 
 
-@checked_arguments(cache_dir=FOLDER)
-def cache(cache_dir: Path | str | None = None) -> Cache:
+@dataclass(frozen=True, slots=True)
+class SharedStats:
+    """The state of a database that is the second tier.
+
+    Args:
+        name: host and database.
+        kinds: by kind, how many responses and bytes of their values.
+    """
+
+    name: str
+    kinds: dict[str, tuple[int, int]]
+
+
+@checked_arguments(cache_dir=FOLDER, shared=SWITCH)
+def cache(cache_dir: Path | str | None = None, *, shared: bool = False) -> Cache:
     """What is stored of models, tools and code, to be looked at and kept small and whole.
 
         >>> fb.cache().stats().file_bytes
@@ -113,8 +165,12 @@ def cache(cache_dir: Path | str | None = None) -> Cache:
 
     Args:
         cache_dir: folder of the store; the user's cache folder when None.
+        shared: True: the database that FLOWBOT_STORE names, and not the file before it.
+
+    Raises:
+        UserError: if FLOWBOT_STORE is no address of a database.
     """
-    return Cache(Path(cache_dir or default_cache_dir()) / "store.sqlite")
+    return Cache(store_file(Path(cache_dir or default_cache_dir())), shared)
 
 
 def _check(kind: str, value: Mapping[str, Any]) -> None:

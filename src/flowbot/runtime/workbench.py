@@ -17,7 +17,7 @@ from flowbot.lm.connections import Connections
 from flowbot.lm.prices import Price
 from flowbot.lm.session import Session
 from flowbot.lm.stop import StopSignal
-from flowbot.store import Kind, Store, default_cache_dir
+from flowbot.store import Kind, Store, default_cache_dir, open_store
 
 from .engine import Engine
 from .executors import Executor, open_executor
@@ -100,7 +100,7 @@ class Workbench:
             UserError: if the store cannot serve.
         """
         if self._connections is None:
-            store = Store.open(self.cache_dir / "store.sqlite") if self._stored else _Forgetful(None, None, None)
+            store = open_store(self.cache_dir) if self._stored else _Forgetful(None, None, None)
             self._connections = Connections(store, self._pace, keep=True)
         return self._connections
 

@@ -29,6 +29,14 @@ class NotedStore(Store):
         """As of the store."""
         return self._found(key, await self._store.get(key))
 
+    async def claim(self, key: str) -> dict[str, Any] | None:
+        """As of the store."""
+        return self._found(key, await self._store.claim(key))
+
+    def unclaim(self, key: str) -> None:
+        """As of the store."""
+        self._store.unclaim(key)
+
     async def put(self, key: str, value: dict[str, Any], *, kind: Kind = "lm", replace: bool = False) -> dict[str, Any]:
         """As of the store."""
         self._noted.add(key)

@@ -122,6 +122,17 @@ class Store:
             self._remember(key, text)
         return value
 
+    async def claim(self, key: str) -> dict[str, Any] | None:
+        """As `get`, by who sends the call where there is no response: of several coordinators on one database one gets None."""
+        return await self.get(key)
+
+    def unclaim(self, key: str) -> None:
+        """The call is not sent by who claimed it, for now. Nothing happens where it was not."""
+
+    async def owe(self, key: str, value: dict[str, Any], *, kind: Kind = "lm", replace: bool = False) -> None:
+        """Store a value that a database shall get, as soon as it is there again."""
+        await self._write(key, kind, dump(key, value), replace, owed=True)
+
     async def put(self, key: str, value: dict[str, Any], *, kind: Kind = "lm", replace: bool = False) -> dict[str, Any]:
         """Store a JSON object; returns after the commit.
 
@@ -198,7 +209,7 @@ class Store:
         if self._writer is not None:
             self._writer.close()
 
-    async def _write(self, key: str, kind: str, text: str, replace: bool) -> str:
+    async def _write(self, key: str, kind: str, text: str, replace: bool, *, owed: bool = False) -> str:
         from .writer import Write
 
         if self._closed:
@@ -206,7 +217,7 @@ class Store:
         if self._writer is None:
             self._refuse("open for reading only")
         committed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._writer.submit(Write(key, kind, text, replace, committed))
+        self._writer.submit(Write(key, kind, text, replace, committed, owed))
         return await committed
 
     def _refuse(self, state: str) -> NoReturn:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
@@ -20,13 +20,14 @@ from flowbot.fields.secrets import hide
 from .files import opened
 from .rows import DAY, INSERT, check_row, checksum, dump, load, today
 from .transaction import transaction
-from .verify import Check, scan
+from .verify import Check, Row, scan
 
 MAX_LINE = 64_000_000
 """Bytes of the longest line that is taken."""
 _CHUNK = 500
 _EXPORT = "what `flowbot cache export` writes"
-_Row = tuple[str, str, str, float, int, int]
+Written = tuple[str, str, str, float, int, int]
+"""Key, kind, text, when it was stored, the day of its use, and the checksum."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,20 +60,25 @@ def export_responses(path: Path, out: Path, *, kind: str | None = None) -> Expor
         UserError: if the store is missing, or the file cannot be written.
         InfrastructureError: if the store fails while it is read.
     """
-    entries, damaged = 0, list[str]()
     with opened(path, write=False) as connection:
-        try:
-            with replaced(out) as raw, _packed(out, raw) as file:
-                for row in scan(connection, kind):
-                    if row.why:
-                        damaged.append(row.key)
-                        continue
-                    line = {"key": row.key, "kind": row.kind, "created": row.created, "value": row.value}
-                    file.write(json.dumps(hide(line), separators=(",", ":")).encode() + b"\n")
-                    entries += 1
-        except OSError as error:
-            found = f"no way to write there ({error.strerror or error})"
-            raise UserError(str(out), found, "a file that can be written") from None
+        return write_rows(out, scan(connection, kind))
+
+
+def write_rows(out: Path, rows: Iterable[Row]) -> Exported:
+    """Write rows to a file; as `export_responses`."""
+    entries, damaged = 0, list[str]()
+    try:
+        with replaced(out) as raw, _packed(out, raw) as file:
+            for row in rows:
+                if row.why:
+                    damaged.append(row.key)
+                    continue
+                line = {"key": row.key, "kind": row.kind, "created": row.created, "value": row.value}
+                file.write(json.dumps(hide(line), separators=(",", ":")).encode() + b"\n")
+                entries += 1
+    except OSError as error:
+        found = f"no way to write there ({error.strerror or error})"
+        raise UserError(str(out), found, "a file that can be written") from None
     return Exported(entries, tuple(damaged))
 
 
@@ -91,17 +97,22 @@ def import_responses(path: Path, source: Path, *, check: Check) -> Imported:
         UserError: naming the line that is wrong, or if a file cannot be read or opened.
         InfrastructureError: if the store fails while it is written.
     """
-    entries = sum(1 for _ in _rows(source, check))
+    entries = sum(1 for _ in read_rows(source, check))
     new = 0
-    rows = _rows(source, check)
     with opened(path, write=True) as connection:
-        while chunk := list(islice(rows, _CHUNK)):
+        for chunk in chunks(read_rows(source, check)):
             with transaction(connection):
                 new += connection.executemany(INSERT, chunk).rowcount
     return Imported(entries, new)
 
 
-def _rows(source: Path, check: Check) -> Iterator[_Row]:
+def chunks(rows: Iterator[Written]) -> Iterator[list[Written]]:
+    """A few at a time."""
+    while chunk := list(islice(rows, _CHUNK)):
+        yield chunk
+
+
+def read_rows(source: Path, check: Check) -> Iterator[Written]:
     """The rows that the lines of a file stand for."""
     day = today()
     try:
@@ -120,7 +131,7 @@ def _rows(source: Path, check: Check) -> Iterator[_Row]:
         raise UserError(str(source), found, "a file that can be read") from None
 
 
-def _row(line: bytes, day: int, check: Check) -> _Row:
+def _row(line: bytes, day: int, check: Check) -> Written:
     """The row that a line stands for.
 
     Raises:

@@ -102,7 +102,7 @@ def scan(connection: sqlite3.Connection, kind: str | None = None, *, only: int |
                     yield from scan(connection, kind, only=rowid)
             done = end
         else:
-            yield from (_row(*row) for row in rows)
+            yield from (read_row(*row) for row in rows)
             done = rows[-1][0] if len(rows) == _CHUNK else last
 
 
@@ -123,7 +123,7 @@ def verify(path: Path, *, check: Check, repair: bool = False) -> Verified:
         structure = _structure(connection)
         for row in scan(connection):
             entries += 1
-            if why := _fault(row, check):
+            if why := fault(row, check):
                 damaged[row.rowid] = Damage(row.key, row.kind, why)
     dropped = 0
     if repair and (structure or damaged):
@@ -144,7 +144,8 @@ def _structure(connection: sqlite3.Connection) -> tuple[str, ...]:
     return tuple(line for text in said if text != "ok" for line in text.splitlines())
 
 
-def _fault(row: Row, check: Check) -> str:
+def fault(row: Row, check: Check) -> str:
+    """In a few words why a row is damaged; "" for one that is whole."""
     try:
         if not row.why:
             check(row.kind, row.value)
@@ -156,12 +157,13 @@ def _fault(row: Row, check: Check) -> str:
 def _drop(connection: sqlite3.Connection, rowid: int, check: Check) -> bool:
     """Whether the row is still damaged, and could be dropped."""
     with suppress(sqlite3.DatabaseError), transaction(connection):
-        if any(_fault(row, check) for row in scan(connection, only=rowid)):
+        if any(fault(row, check) for row in scan(connection, only=rowid)):
             return connection.execute("DELETE FROM responses WHERE rowid = ?", (rowid,)).rowcount == 1
     return False
 
 
-def _row(rowid: int, key: Any, kind: Any, value: Any, created: Any, crc: Any) -> Row:
+def read_row(rowid: int, key: Any, kind: Any, value: Any, created: Any, crc: Any) -> Row:
+    """A row from what stands in a table."""
     key, kind, created = (_shown(key), _shown(kind), created if isinstance(created, int | float) else _shown(created))
     text = value if isinstance(value, bytes) else str(value).encode()
     try:

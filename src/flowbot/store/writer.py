@@ -23,18 +23,22 @@ _KEEP_YOUNG = (
     "(SELECT rowid FROM responses WHERE used >= ?1 AND used < ?2 LIMIT 500)"
 )
 
+OWED = "owed."
+"""How the names of settings begin that name keys which a database has not got yet."""
+
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One row to write; `committed` gets the text that stands then."""
+    """One row to write; `committed` gets the text that stands then. One that is `owed` to a database is noted as such."""
 
     key: str
     kind: str
     text: str
     replace: bool
     committed: asyncio.Future[str]
+    owed: bool = False
 
 
 class Writer:
@@ -89,6 +93,9 @@ class Writer:
                 cursor = connection.cursor()
                 for write in group:
                     answers.append((write.committed, _write(cursor, write, now)))
+                    if write.owed:
+                        owed = (OWED + write.key, str(int(write.replace)))
+                        cursor.execute("INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)", owed)
         except Exception as error:
             failure = use_error(self._path, error) if isinstance(error, sqlite3.Error) else error
             answers = [(write.committed, failure) for write in group]
