@@ -66,10 +66,9 @@ class Tier(Place):
 def stats(*, place: Place = Place()) -> int:
     """Show how much is stored, of which kind, and how old it is. This is what `flowbot cache` alone does."""
     with _store(place) as (console, store):
-        found, behind = store.stats(), store.shared_stats()
+        found, behind = store.stats(), store.behind()
     path = store.path
     entries = sum(found.entries.values())
-    shared = {} if behind is None else {kind: {"entries": n, "bytes": size} for kind, (n, size) in behind.kinds.items()}
     console.json(
         {
             "path": str(path),
@@ -81,7 +80,7 @@ def stats(*, place: Place = Place()) -> int:
             "file_bytes": found.file_bytes,
             "free_bytes": found.free_bytes,
             "limits": asdict(found.limits),
-            "shared": None if behind is None else {"place": behind.name, "kinds": shared},
+            "shared": None if behind is None else {"place": behind[0], "kinds": behind[1]},
         }
     )
     console.result(f"{_responses(entries)}, {size_text(found.file_bytes)}" if entries else "nothing is stored")
@@ -93,8 +92,8 @@ def stats(*, place: Place = Place()) -> int:
         console.row("File", f"{size_text(found.file_bytes)}, {size_text(found.free_bytes)} of it free for what comes")
     console.row("Limits", _limits_text(found.limits))
     if behind is not None:
-        stored = [sum(part) for part in zip(*behind.kinds.values(), strict=True)] or [0, 0]
-        console.row("Shared", f"{behind.name}: {_responses(stored[0])}, {size_text(stored[1])}")
+        stored = {part: sum(each[part] for each in behind[1].values()) for part in ("entries", "bytes")}
+        console.row("Shared", f"{behind[0]}: {_responses(stored['entries'])}, {size_text(stored['bytes'])}")
     return 0
 
 

@@ -17,7 +17,7 @@ from cyclopts.config import Env
 
 from flowbot.fields.near import nearest
 from flowbot.fields.paths import home_path
-from flowbot.store.places import VARIABLE as STORE
+from flowbot.store.postgres import VARIABLE as STORE
 
 from .console import notices
 from .options import OWN

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from flowbot.fields import UserError
+
 from .options import choice, flag, number, split_options, whole
 from .providers import LITELLM, providers, split_model
 from .thinking import USUAL, known_thinking_budget
@@ -42,7 +44,7 @@ _BODY: Mapping[str, _Reader] = {
 """What is sent with every request, by the name that it has there."""
 _TEMPLATE = ("enable_thinking",)
 """Of these, what goes to the model's chat template (vLLM, SGLang, llama.cpp)."""
-KNOWN = (*_BODY, "service_tier", "thinking")
+KNOWN = (*_BODY, "service_tier", "thinking", "base_url")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +56,14 @@ class ModelOptions:
         tier: the service tier, and its price.
         extra: for the model's identity.
         thinking: tokens of room for thoughts; None where neither the user nor the model's name tells.
+        base_urls: of the servers that have it, where the string names them; who answers is the same whichever it is.
     """
 
     tier: Tier
     body: Mapping[str, Any] = field(default_factory=dict[str, Any])
     extra: tuple[tuple[str, str], ...] = ()
     thinking: int | None = None
+    base_urls: tuple[str, ...] = ()
 
     @property
     def sent(self) -> dict[str, Any]:
@@ -110,7 +114,12 @@ def model_options(provider: str, rest: str) -> tuple[str, ModelOptions]:
     if "thinking" in given:
         thinking = whole(given, "thinking", 0, where, high=MOST_THINKING)
         extra.append(("thinking", str(thinking)))
+    urls = tuple(each.strip() for each in given.get("base_url", "").split(",") if each.strip())
+    if "base_url" in given and (len(set(urls)) != len(urls) or not urls or any("@" in each for each in urls)):
+        raise UserError(where, "base_url", "base_url=URL,URL, each once and without a password")
+    if urls and (provider not in providers() or not providers()[provider].base_variable):
+        raise UserError(where, "base_url", f"no base_url: {provider} is where it is")
     body = {key: value for key, value in read.items() if key not in _TEMPLATE}
     if template := {key: value for key, value in read.items() if key in _TEMPLATE}:
         body["chat_template_kwargs"] = template
-    return name, ModelOptions(tier, body, tuple(sorted(extra)), thinking)
+    return name, ModelOptions(tier, body, tuple(sorted(extra)), thinking, urls)

@@ -191,8 +191,16 @@ def open_added(provider: str, name: str) -> Client:
     return client
 
 
-def endpoint_of(provider: str, model: str, environment: Mapping[str, str] | None = None) -> Endpoint:
+def endpoint_of(
+    provider: str, model: str, environment: Mapping[str, str] | None = None, *, base_url: str = ""
+) -> Endpoint:
     """Look the endpoint up in the table and the environment. Opens nothing; a missing key is not yet an error.
+
+    Args:
+        provider: its name.
+        model: the model's name there.
+        environment: the process's when None.
+        base_url: where it is, whatever the environment says.
 
     Raises:
         UserError: if the provider is unknown or its base URL is missing or none.
@@ -201,10 +209,14 @@ def endpoint_of(provider: str, model: str, environment: Mapping[str, str] | None
         raise UserError(f"model {provider}/{model}", repr(provider), one_of(provider, (*OWN, *providers())))
     row = providers()[provider]
     known = os.environ if environment is None else environment
-    named = known.get(row.base_variable, "").strip() if row.base_variable else ""
+    named = base_url or (known.get(row.base_variable, "").strip() if row.base_variable else "")
     if not named and not row.base_url:
         raise UserError(row.base_variable, "no such environment variable", mend=f"set it to the base URL of {provider}")
-    address = _base_url(row.base_variable, named, row.path) if named else row.base_url
+    address = (
+        _base_url("base_url" if base_url else row.base_variable, named, "" if base_url else row.path)
+        if named
+        else row.base_url
+    )
     base_url = public_url(address)
     elsewhere = base_url != row.base_url and bool(row.base_url)
     price_ref = None if not row.priced_as else FREE if row.priced_as == FREE else f"{row.priced_as}:{model}"

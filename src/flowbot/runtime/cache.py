@@ -17,6 +17,7 @@ from flowbot.store.places import shared_url
 from flowbot.store.stats import Stats, read_stats
 from flowbot.store.transfer import Exported, Imported, export_responses, import_responses
 from flowbot.store.verify import Verified, verify
+from flowbot.store.whole import export_shared, import_shared, prune_shared, shared_entries, verify_shared
 
 from .memo import check_result
 
@@ -45,19 +46,14 @@ class Cache:
         """
         return read_stats(self.path)
 
-    def shared_stats(self) -> SharedStats | None:
-        """Of the database behind the file: what it is called, and by kind how many responses and bytes of them; None where there is none.
+    def behind(self) -> tuple[str, dict[str, dict[str, int]]] | None:
+        """The database behind the file: what it is called, and by kind how many `entries` and `bytes`; None where there is none.
 
         Raises:
             UserError: if it does not let us in.
             InfrastructureError: if it cannot be reached.
         """
-        if not shared_url():
-            return None
-        from flowbot.store.whole import shared_entries, shared_tier
-
-        with shared_tier(self.path) as tier:
-            return SharedStats(tier.name, shared_entries(tier))
+        return shared_entries(self.path) if shared_url() else None
 
     @checked_arguments(older_than=_SECONDS, size=_BYTES, kind=_KIND, dry_run=SWITCH)
     def prune(
@@ -85,12 +81,9 @@ class Cache:
             expected = "--older-than, --size or --kind, or limits (flowbot cache limit)"
             raise UserError("flowbot cache prune", "no condition", expected)
         if self.shared:
-            from flowbot.store.whole import prune_shared, shared_tier
-
             if size is not None:
                 raise UserError("--size", "beside --shared", "--older-than or --kind")
-            with shared_tier(self.path) as tier:
-                return prune_shared(tier, older_than=older_than, kind=kind, dry_run=dry_run)
+            return prune_shared(self.path, older_than=older_than, kind=kind, dry_run=dry_run)
         return prune(self.path, older_than=older_than, size=size, kind=kind, dry_run=dry_run)
 
     @checked_arguments(size=_BYTES, age=_SECONDS)
@@ -106,12 +99,7 @@ class Cache:
         Args:
             repair: True: drop damaged responses (they are asked for again when they are needed) and rebuild the indexes.
         """
-        if self.shared:
-            from flowbot.store.whole import shared_tier, verify_shared
-
-            with shared_tier(self.path) as tier:
-                return verify_shared(tier, check=_check, repair=repair)
-        return verify(self.path, check=_check, repair=repair)
+        return (verify_shared if self.shared else verify)(self.path, check=_check, repair=repair)
 
     @checked_arguments(file=FILE, kind=_KIND)
     def export(self, file: Path | str, *, kind: Kind | None = None) -> Exported:
@@ -121,12 +109,7 @@ class Cache:
             file: a .jsonl file, or .jsonl.gz to have it packed; one that is there is replaced.
             kind: only responses of this kind.
         """
-        if self.shared:
-            from flowbot.store.whole import export_shared, shared_tier
-
-            with shared_tier(self.path) as tier:
-                return export_shared(tier, Path(file), kind=kind)
-        return export_responses(self.path, Path(file), kind=kind)
+        return (export_shared if self.shared else export_responses)(self.path, Path(file), kind=kind)
 
     @checked_arguments(file=FILE)
     def add(self, file: Path | str) -> Imported:
@@ -135,25 +118,7 @@ class Cache:
         Raises:
             UserError: naming the first line that is none.
         """
-        if self.shared:
-            from flowbot.store.whole import import_shared, shared_tier
-
-            with shared_tier(self.path) as tier:
-                return import_shared(tier, Path(file), check=_check)
-        return import_responses(self.path, Path(file), check=_check)
-
-
-@dataclass(frozen=True, slots=True)
-class SharedStats:
-    """The state of a database that is the second tier.
-
-    Args:
-        name: host and database.
-        kinds: by kind, how many responses and bytes of their values.
-    """
-
-    name: str
-    kinds: dict[str, tuple[int, int]]
+        return (import_shared if self.shared else import_responses)(self.path, Path(file), check=_check)
 
 
 @checked_arguments(cache_dir=FOLDER, shared=SWITCH)

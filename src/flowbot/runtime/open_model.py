@@ -145,7 +145,8 @@ def _account(model: str) -> str:
         return callable_account(rest)
     if provider in OWN or is_added(provider):
         return ""
-    return endpoint_of(provider, model_options(provider, rest)[0]).account
+    name, options = model_options(provider, rest)
+    return " ".join(endpoint_of(provider, name, base_url=each).account for each in options.base_urls or ("",))
 
 
 def _silent(line: str) -> None:
@@ -154,24 +155,29 @@ def _silent(line: str) -> None:
 
 def _open_endpoint(provider: str, rest: str, store: Store | None) -> Client:
     name, options = model_options(provider, rest)
-    endpoint = endpoint_of(provider, name)
+    endpoints = [endpoint_of(provider, name, base_url=each) for each in options.base_urls or ("",)]
+    endpoint = endpoints[0]
     require_key(endpoint)
     if endpoint.elsewhere and not options.thinking and "thinking" not in dict(options.extra):
         # Who answers there to a name is not known; that it thinks, and has to be given room, may be.
         options = replace(options, thinking=None)
     from flowbot.lm.openai import OpenAIClient
+    from flowbot.lm.servers import Servers
     from flowbot.lm.wire import PATIENCE, Wire
 
     seconds = LONGEST_TRY if options.tier.asked == FLEX else PATIENCE
+    header = endpoint.row.key_header
+    wires = [Wire(each.address, key=each.key, key_header=header, seconds=seconds) for each in endpoints]
     return OpenAIClient(
-        Identity(provider, endpoint.base_url, name, options.extra),
-        Wire(endpoint.address, key=endpoint.key, key_header=endpoint.row.key_header, seconds=seconds),
+        # A model that the string itself places is the same on however many servers.
+        Identity(provider, "" if options.base_urls else endpoint.base_url, name, options.extra),
+        Servers(wires) if len(wires) > 1 else wires[0],
         options=options,
         capabilities=endpoint.row.capabilities,
         store=store,
         price_ref=endpoint.price_ref,
-        concurrency=endpoint.row.concurrency,
-        account=endpoint.account,
+        concurrency=endpoint.row.concurrency * len(endpoints),
+        account=" ".join(each.account for each in endpoints),
     )
 
 

@@ -6,9 +6,8 @@ import hashlib
 import os
 from pathlib import Path
 
+from .postgres import VARIABLE, shown
 from .store import Store
-
-VARIABLE = "FLOWBOT_STORE"
 
 
 def open_store(folder: Path) -> Store:
@@ -33,8 +32,6 @@ def store_file(folder: Path) -> Path:
     """
     if not (url := shared_url()):
         return folder / "store.sqlite"
-    from .postgres import shown
-
     return folder / f"store-{hashlib.sha256(shown(url).encode()).hexdigest()[:8]}.sqlite"
 
 

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any, LiteralString, NamedTuple, TypeVar
 from flowbot.fields import InfrastructureError, UserError
 from flowbot.fields.secrets import declare, hide_text
 
-from .places import VARIABLE
 from .rows import DAY, KINDS, MOST_BYTES, today
 
 if TYPE_CHECKING:
     import psycopg
 
+VARIABLE = "FLOWBOT_STORE"
 PATIENCE = 30.0
 """Seconds for which a lost database is waited for."""
 UNCLAIMED = 45.0

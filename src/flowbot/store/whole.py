@@ -11,13 +11,12 @@ from typing import LiteralString
 from flowbot.fields import UserError
 
 from .limits import Pruned
-from .places import VARIABLE, shared_url
-from .postgres import Shared
+from .places import shared_url
+from .postgres import VARIABLE, Shared
 from .rows import DAY
 from .transfer import Exported, Imported, chunks, read_rows, write_rows
 from .verify import Check, Damage, Row, Verified, fault, read_row
 
-_CHUNK = 500
 _TAKES: LiteralString = "octet_length(value) + 2 * octet_length(key) + 60"
 
 
@@ -43,58 +42,56 @@ def shared_tier(path: Path) -> Generator[Shared]:
         shared.close()
 
 
-def shared_entries(shared: Shared) -> dict[str, tuple[int, int]]:
-    """How many responses there are, and bytes of their values, by kind."""
+def shared_entries(path: Path) -> tuple[str, dict[str, dict[str, int]]]:
+    """What it is called, and by kind how many responses there are and bytes of them."""
     count: LiteralString = (
         "SELECT kind, count(*), sum(octet_length(value)) FROM flowbot_responses GROUP BY kind ORDER BY kind"
     )
-    rows = shared.do(lambda connection: connection.execute(count).fetchall())
-    return {str(kind): (int(entries), int(size)) for kind, entries, size in rows}
+    with shared_tier(path) as shared:
+        rows = shared.do(lambda connection: connection.execute(count).fetchall())
+    return shared.name, {str(kind): {"entries": int(entries), "bytes": int(size)} for kind, entries, size in rows}
 
 
-def prune_shared(shared: Shared, *, older_than: float | None, kind: str | None, dry_run: bool) -> Pruned:
+def prune_shared(path: Path, *, older_than: float | None, kind: str | None, dry_run: bool) -> Pruned:
     """Drop what nobody used for so many seconds (in whole days, UTC), of one kind or of all; with a kind alone, all of it."""
-    where: LiteralString = "WHERE used < %s AND (%s::text IS NULL OR kind = %s)"
+    which: LiteralString = "FROM flowbot_responses WHERE used < %s AND (%s::text IS NULL OR kind = %s)"
+    how: LiteralString = f"SELECT value, key {which}" if dry_run else f"DELETE {which} RETURNING value, key"
+    count: LiteralString = f"WITH gone AS ({how}) SELECT count(*), coalesce(sum({_TAKES}), 0) FROM gone"
     before = 2**31 - 1 if older_than is None else int((time.time() - older_than) // DAY)
-    counted: LiteralString = f"SELECT count(*), coalesce(sum({_TAKES}), 0) FROM flowbot_responses {where}"
-    dropped: LiteralString = f"WITH gone AS (DELETE FROM flowbot_responses {where} RETURNING *) SELECT count(*), coalesce(sum({_TAKES}), 0) FROM gone"
-    bounds = (before, kind, kind)
-    row = shared.do(lambda connection: connection.execute(counted if dry_run else dropped, bounds).fetchone())
-    entries, size = row or (0, 0)
+    with shared_tier(path) as shared:
+        entries, size = shared.do(lambda connection: connection.execute(count, (before, kind, kind)).fetchone()) or (
+            0,
+            0,
+        )
     return Pruned(int(entries), int(size))
 
 
-def verify_shared(shared: Shared, *, check: Check, repair: bool) -> Verified:
+def verify_shared(path: Path, *, check: Check, repair: bool) -> Verified:
     """Look at every response; `repair` drops the damaged ones."""
-    entries, damaged = 0, list[Damage]()
-    for row in _rows(shared):
-        entries += 1
-        if why := fault(row, check):
-            damaged.append(Damage(row.key, row.kind, why))
-    keys = [each.key for each in damaged] if repair else []
-    for start in range(0, len(keys), _CHUNK):
-        chunk = keys[start : start + _CHUNK]
-        shared.do(
-            lambda connection, chunk=chunk: connection.execute(
-                "DELETE FROM flowbot_responses WHERE key = ANY(%s)", (chunk,)
+    with shared_tier(path) as shared:
+        looked = [(row.key, row.kind, fault(row, check)) for row in _rows(shared)]
+        damaged = tuple(Damage(*each) for each in looked if each[2])
+        keys = [each.key for each in damaged] if repair else []
+        if keys:
+            shared.do(
+                lambda connection: connection.execute("DELETE FROM flowbot_responses WHERE key = ANY(%s)", (keys,))
             )
-        )
-    return Verified(entries, (), tuple(damaged), len(keys))
+    return Verified(len(looked), (), damaged, len(keys))
 
 
-def export_shared(shared: Shared, out: Path, *, kind: str | None) -> Exported:
+def export_shared(path: Path, out: Path, *, kind: str | None) -> Exported:
     """As `export_responses`, in the order of the keys."""
-    return write_rows(out, _rows(shared, kind))
+    with shared_tier(path) as shared:
+        return write_rows(out, _rows(shared, kind))
 
 
-def import_shared(shared: Shared, source: Path, *, check: Check) -> Imported:
+def import_shared(path: Path, source: Path, *, check: Check) -> Imported:
     """As `import_responses`."""
-    entries = sum(1 for _ in read_rows(source, check))
-    new = 0
-    for chunk in chunks(read_rows(source, check)):
-        before = shared.get([row[0] for row in chunk])
-        shared.put((row[:4], False) for row in chunk)
-        new += sum(each.text is None for each in before.values())
+    entries, new = sum(1 for _ in read_rows(source, check)), 0
+    with shared_tier(path) as shared:
+        for chunk in chunks(read_rows(source, check)):
+            new += sum(each.text is None for each in shared.get([row[0] for row in chunk]).values())
+            shared.put((row[:4], False) for row in chunk)
     return Imported(entries, new)
 
 
