@@ -29,6 +29,7 @@ class Case:
         edges: by reader, whom it read.
         marks: what tells calls of one name apart.
         out: names and types of what it gives.
+        model: answers in place of those that it names, where its own connections pass no tap; "" for none.
     """
 
     entry: str
@@ -37,6 +38,7 @@ class Case:
     edges: Mapping[str, set[str]]
     marks: Sequence[str] = ()
     out: tuple[tuple[str, str], ...] = (("answer", "str"),)
+    model: str = ""
 
     @property
     def name(self) -> str:

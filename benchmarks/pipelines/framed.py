@@ -185,11 +185,57 @@ CASES = {
             {"depth": {"call[1]"}, "call[2]": {"call[1]", "depth"}, "=": {"call[2]"}},
         ),
     ],
+    "dspy": [
+        Case(
+            "dspy_rag.py:guide",
+            {"question": "May we land on the island with the old lighthouse in June?"},
+            [
+                (("How many legs",), '{"answer": 32}'),  # what a model is asked to see what it can do
+                (("Write keywords",), "[[ ## query ## ]]\nskarv visitors\n\n[[ ## completed ## ]]"),
+                (
+                    ("Answer by the notes",),
+                    "[[ ## reasoning ## ]]\nTerns nest there in June, so it is shut.\n\n"
+                    "[[ ## answer ## ]]\nNo, wait until the birds have left.\n\n[[ ## completed ## ]]",
+                ),
+            ],
+            {
+                "plan": {"plan/call"},
+                "search": {"plan"},
+                "answer_predict/call": {"search"},
+                "answer_predict": {"search", "answer_predict/call"},
+                "=": {"answer_predict"},
+            },
+            model="openai/gpt-4.1",
+        ),
+        Case(
+            "dspy_review.py:writer",
+            {"topic": "the lift is out of order"},
+            [
+                (("How many legs",), '{"answer": 32}'),
+                (
+                    ("Mend the notice",),
+                    "[[ ## answer ## ]]\nThe lift stands still until Friday: please take the stairs.\n\n[[ ## completed ## ]]",
+                ),
+                (("Say what is wrong",), "[[ ## remark ## ]]\nNobody learns for how long.\n\n[[ ## completed ## ]]"),
+                (("Write a notice",), "[[ ## text ## ]]\nSorry, our lift is broken again!\n\n[[ ## completed ## ]]"),
+            ],
+            {
+                "draft": {"draft/call"},
+                "critic/call": {"draft"},
+                "critic": {"draft", "critic/call"},
+                "revise/call": {"draft", "critic"},
+                "revise": {"draft", "critic", "revise/call"},
+                "=": {"revise"},
+            },
+            model="openai/gpt-4.1",
+        ),
+    ],
 }
 """By environment."""
 NEEDS = {
     "langchain": ["langchain-openai>=1.7,<2", "langgraph>=1.2,<2"],
     "litellm": ["litellm>=1.110,<2", "instructor>=1.17,<2"],
     "pydantic_ai": ["pydantic-ai-slim[openai]>=2.60,<3"],
+    "dspy": ["dspy>=3.4.1,<3.5"],
     "agents": ["openai-agents>=0.24,<1", "smolagents[openai]>=1.26,<2"],
 }

@@ -19,6 +19,7 @@ from typing import Any
 
 from flowbot.lm.session import Session
 from flowbot.runtime.engine import Engine
+from flowbot.runtime.open_model import open_lm
 from flowbot.runtime.trace import Trace
 from flowbot.store import Store
 from flowbot.task.programs import program_of
@@ -71,12 +72,16 @@ async def traced(case: Case, entry: Callable[..., Any], store: Store) -> Trace:
             "parameters": {"app": {}},
         }
     )
-    engine = Engine(None, Session(store), programs={made.name: made}, price=(1.0, 2.0))
+    session = Session(store)
+    lm = open_lm(case.model, session, cache_dir=None, price=(1.0, 2.0)) if case.model else None
+    engine = Engine(lm, session, programs={made.name: made}, price=(1.0, 2.0))
     try:
         engine.open_models(workflow)
         return await engine.run(workflow, dict(case.inputs), purpose="run")
     finally:
         await engine.close()
+        if lm is not None:
+            await lm.close()
 
 
 async def outcome(case: Case, folder: Path, path: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import pytest
 
 import flowbot as fb
 from flowbot.fields import UserError
+from flowbot.runtime.traced.seen import seen
 from flowbot.task.frameworks import framework_program
 
 ROWS = [{"question": f"How many pears are in basket {n}?", "answer": n + 2} for n in range(4)]
@@ -68,6 +69,11 @@ def test_a_module_is_run_as_it_is_and_a_replay_asks_nothing(tmp_path: Path) -> N
     assert steps["Counting/plan"].inputs == {"fields": {"question": ROWS[0]["question"]}}
     assert steps["Counting/answer/call"].texts == ("Counting:answer",)
     assert steps["Counting/plan/call"].texts == ("Counting:plan",)  # also one of several lines, which DSPy indents
+
+
+def test_what_a_predictor_gives_is_known_again_by_its_fields() -> None:
+    dspy = pytest.importorskip("dspy", reason="the extra [dspy]")
+    assert seen(dspy.Prediction(query="terns", notes=["a", "b"])).value == {"query": "terns", "notes": ["a", "b"]}
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -96,10 +96,15 @@ def _class(value: object) -> Any:
     return type(value)
 
 
+def _is_of_dspy(kind: Any) -> bool:
+    """An example, or a prediction, which is one: it has items and is no mapping."""
+    return any(each.__name__ == "Example" and each.__module__.startswith("dspy.") for each in kind.__mro__)
+
+
 def _members(value: Any) -> list[tuple[str, Any]] | None:
-    """The members of what is data: mappings, dataclasses, named tuples, pydantic and attrs models, namespaces."""
+    """The members of what is data: mappings, dataclasses, named tuples, pydantic and attrs models, namespaces, DSPy's examples."""
     kind = _class(value)
-    if isinstance(value, Mapping):
+    if isinstance(value, Mapping) or _is_of_dspy(kind):
         return [(str(name), each) for name, each in cast("Mapping[Any, Any]", value).items()]
     if is_dataclass(kind):
         names = [each.name for each in fields(kind)]
