@@ -216,8 +216,8 @@ def _variation(values: Sequence[float], *sides: Sequence[Sequence[float]]) -> tu
         if (k := len(seeds)) > 1:
             own = [fmean(each) for each in zip(*seeds, strict=True)]
             between = variance(map(fmean, seeds)) / k
-            # Of it, chance on these examples is what `total` has already.
-            chance = (fmean(map(variance, seeds)) - variance(own)) / (n * (k - 1))
+            # Of it, chance on these examples is what `total` has already; equal seeds leave a rounding error, which may be negative.
+            chance = max(0.0, fmean(map(variance, seeds)) - variance(own)) / (n * (k - 1))
             if between > chance:
                 total += between - chance
                 unsure += between**2 / (k - 1)

@@ -66,6 +66,13 @@ def test_of_one_seed_intervals_and_p_are_wilsons_and_scipys() -> None:
         assert p == permutation_p(ours, theirs)
 
 
+def test_seeds_that_found_the_same_have_no_difference_whatever_rounding_leaves() -> None:
+    """The mean of three equal variances may round to less than that of the mean scores."""
+    same = [[1.0, 1 / 3, 0.1]] * 3
+    found, p = difference_over_seeds(same, same[:1])
+    assert p == 1.0 and found.mean == pytest.approx(0.0)
+
+
 def test_seeds_that_vary_alone_are_compared_as_two_samples_of_seeds() -> None:
     """Every example gets the same score of a seed: only the seeds' means are left, Welch's test."""
     ours, theirs = [0.8, 0.7, 0.9, 0.7], [0.5, 0.55, 0.6, 0.55]
