@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, TypedDict, get_args
 
 import pytest
 from export_help import FLOW, MODEL, task
@@ -22,11 +22,12 @@ from flowbot.export.exported import Exported
 from flowbot.export.exporting import exported
 from flowbot.export.framework import Framework
 from flowbot.export.scored import ScoredParity, require_modules
-from flowbot.export.target import targets
+from flowbot.export.target import Target, refusals, targets
 from flowbot.fields import BudgetExceeded, UserError
 from flowbot.lm.budget import Budget
 from flowbot.stats import Estimate
 from flowbot.task import tool_of
+from flowbot.workflow.nodes import LLMNode, Node
 from flowbot.workflow.starts import list_starts
 from flowbot.workflow.workflow import Workflow
 
@@ -215,3 +216,17 @@ def test_an_export_fails_where_it_is_surely_worse() -> None:
     assert not parity.ok
     assert replace(parity, difference=Estimate(-0.1, -0.3, 0.1, 30)).ok
     assert not replace(parity, difference=Estimate(0.0, 0.0, 0.0, 1), failed=("v0",)).ok
+
+
+@pytest.mark.parametrize("target", targets().values(), ids=targets())
+def test_a_kind_of_step_that_a_target_does_not_name_is_refused_in_words(target: Target) -> None:
+    kinds = {each.kind_name(): each for each in get_args(get_args(Node)[0])}
+    assert target.says <= set(kinds)
+    made = described(one_step({"instruction": "x"}))
+    assert refusals(target, made) == []
+    for kind in ({*kinds} | {"later"}) - target.says:  # one that is still to come may well be a step that asks a model
+        node = kinds.get(kind, LLMNode).model_construct(kind=kind, call="app.py:answer")
+        said = refusals(target, replace(made, steps=(*made.steps, replace(made.steps[0], path="x/y", node=node))))
+        known = {"program": "runs app.py:answer, a program already", "core": "is a program in words"}
+        words = known.get(kind, f"is of the kind {kind}, which {target.name} cannot say")
+        assert [each.startswith("step x/y ") and words in each for each in said] == [True]

@@ -28,7 +28,7 @@ from .parity import check_prompts
 from .parity_program import check_python
 from .record import examples_of_run, recorded
 from .scored import ScoredParity, check_scored, require_modules
-from .target import Target, find_target
+from .target import Target, find_target, refusals
 
 _STORE = "the store has not the replies of the run; --cache-dir names another, and --check TASK runs it anew"
 _SHOWN = "the workflow shows all the examples that there are as demonstrations"
@@ -202,8 +202,8 @@ def read_export(
         )
 
     made = describe(speaks)
-    if refused := target.refuses(made):
-        raise UserError(f"--to {to}", what="; ".join(refused), mend="another target says more: prompts says all")
+    if refused := refusals(target, made):
+        raise UserError(f"--to {to}", what="; ".join(refused), mend="another target: prompts says all but programs")
     ready = partial(Export, target, workflow, describe, model, task)
     if task is not None:
         if isinstance(target, Framework) and target.grade == "scored":

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from flowbot.fields import Field, ToolSignature
-from flowbot.workflow.nodes import CodeNode, CoreNode, LLMNode, Node, ProgramNode, ToolNode
+from flowbot.workflow.nodes import CodeNode, LLMNode, Node, ToolNode
 from flowbot.workflow.parameters import CodeParameters, LLMParameters
 from flowbot.workflow.workflow import Workflow
 
@@ -16,6 +16,8 @@ Grade = Literal["exact", "scored"]
 LABELS, CANDIDATES = "choice.labels", "choice.candidates"
 """Places in the messages of a merge that a model judges, which joins what has arrived: the labels that may be chosen, as
 `"A" or "B"`, and what they stand for, a line `A: …` each. What it is given beside them has its own name."""
+STEPS = frozenset({"llm", "tool", "code", "branch", "merge", "loop", "map"})
+"""The kinds of steps that there is a way of saying; one that comes later is said by no target until it names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +222,7 @@ def code_refusals(exported: Exported) -> list[str]:
 
 
 def tool_refusals(exported: Exported) -> list[str]:
+<<<<<<< HEAD
     """A sentence for each tool of a step that cannot be imported by name, for each program, and for each in words."""
     said = [
         f"step {step.path} runs {step.node.call}, a program already: fb.use(FILE) lets it run as it was found"
@@ -231,6 +234,10 @@ def tool_refusals(exported: Exported) -> list[str]:
         for step in exported.steps
         if isinstance(step.node, CoreNode)
     ]
+=======
+    """A sentence for each tool of a step that cannot be imported by name."""
+    said: list[str] = []
+>>>>>>> 1c925b3 (Exports refuse steps of kinds that a target has no form for, and parity is compared on found workflows, by a real model too)
     for step in exported.steps:
         parameters = exported.workflow.parameter(step.path)
         called = (step.node.tool,) if isinstance(step.node, ToolNode) else ()

@@ -16,7 +16,7 @@ from flowbot.workflow.graph import all_names, free_name
 from flowbot.workflow.nodes import CodeNode, MergeNode
 from flowbot.workflow.scope import Scope
 
-from .exported import CANDIDATES, LABELS, Exported, ExportedStep, Grade, code_refusals, tool_refusals
+from .exported import CANDIDATES, LABELS, STEPS, Exported, ExportedStep, Grade, code_refusals, tool_refusals
 from .python_code import code_faults, function_of, head_lines, tool_imports
 from .python_pieces import imported, imports_of, names_in, needed, pieces
 from .python_text import STEP, docstring, indented, kind_source, members_source, quoted, text_source
@@ -47,6 +47,7 @@ class Framework(ABC):
     name: str
     about: str
     grade: Grade = "scored"
+    says: frozenset[str] = STEPS
     needs: tuple[str, ...]
     """What is to be installed."""
     modules: tuple[str, ...]

@@ -14,7 +14,7 @@ from flowbot.workflow.captions import kind_text
 from flowbot.workflow.nodes import CodeNode
 from flowbot.workflow.parameters import CoreParameters
 
-from .exported import Asked, Exported, ExportedStep, Grade, Place
+from .exported import STEPS, Asked, Exported, ExportedStep, Grade, Place
 
 _README = """# {name}
 
@@ -47,9 +47,10 @@ class Prompts:
     name = "prompts"
     about = "the prompt of each step as Markdown, its requests as JSON, and the drawing"
     grade: Grade = "exact"
+    says: frozenset[str] = STEPS
 
     def refuses(self, exported: Exported) -> list[str]:
-        """Nothing: what is no prompt is told in the README."""
+        """Nothing of what it says: what is no prompt is told in the README."""
         return []
 
     def files(self, exported: Exported) -> Mapping[str, str]:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from flowbot.fields import UserError
 from flowbot.fields.near import one_of
+from flowbot.workflow.nodes import CoreNode, Node, ProgramNode
 
 from .exported import Exported, Grade
 
@@ -14,7 +15,7 @@ from .exported import Exported, Grade
 class Target(Protocol):
     """A form that a workflow can be written in. It calls nothing, and writes nothing itself.
 
-    Failure policy: what it cannot say it names in `refuses`; what `refuses` lets pass it writes.
+    Failure policy: what it cannot say is refused, see `refusals`; what is not, it writes.
     """
 
     @property
@@ -33,13 +34,32 @@ class Target(Protocol):
         the same."""
         ...
 
+    @property
+    def says(self) -> frozenset[str]:
+        """The kinds of steps that it can say; one that is not named here is refused."""
+        ...
+
     def refuses(self, exported: Exported) -> list[str]:
-        """What it cannot say, a sentence each that names the step; none where it can say all."""
+        """What it cannot say of steps of these kinds, a sentence each that names the step; none where it can say all."""
         ...
 
     def files(self, exported: Exported) -> Mapping[str, str]:
         """The texts of its files by their path in the folder."""
         ...
+
+
+def refusals(target: Target, exported: Exported) -> list[str]:
+    """What a target cannot say of a workflow, a sentence each that names the step; none where it can say all."""
+    unsaid = [step for step in exported.steps if step.node.kind not in target.says]
+    return [f"step {step.path} {_unsaid(step.node, target)}" for step in unsaid] or target.refuses(exported)
+
+
+def _unsaid(node: Node, target: Target) -> str:
+    if isinstance(node, ProgramNode):
+        return f"runs {node.call}, a program already: fb.use(FILE) lets it run as it was found, and --to source writes that into its files"
+    if isinstance(node, CoreNode):
+        return "is a program in words, which FlowBot carries out: flowbot import --lift makes steps of it"
+    return f"is of the kind {node.kind}, which {target.name} cannot say"
 
 
 def targets() -> Mapping[str, Target]:
