@@ -20,6 +20,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -134,8 +135,12 @@ def tables(lines: list[dict[str, Any]]) -> str:
         made += ["", f"With {named}:", "", f"| workflow | {' | '.join(f'`{each}`' for each in known)} |"]
         made.append("|" + "---|" * (len(known) + 1))
         for workflow in dict.fromkeys(name for which, name, _ in last if which == model):
-            cells = [last.get((model, workflow, each)) for each in known]
-            made.append(f"| {workflow} | {' | '.join('' if each is None else said(each) for each in cells)} |")
+            cells = ["" if (line := last.get((model, workflow, each))) is None else said(line) for each in known]
+            refused = [
+                "refused, as before" if each == before and "refused" in each else each
+                for before, each in pairwise(["", *cells])
+            ]
+            made.append(f"| {workflow} | {' | '.join(refused)} |")
     return "\n".join(made).strip()
 
 

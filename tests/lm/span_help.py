@@ -36,5 +36,5 @@ class Recorded:
 def recording(monkeypatch: pytest.MonkeyPatch, sampler: Sampler | None = None) -> Recorded:
     """Let spans go to memory for the rest of a test."""
     recorded = Recorded(sampler or ParentBased(ALWAYS_ON))
-    monkeypatch.setattr(trace, "get_tracer_provider", lambda: recorded.provider)
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", recorded.provider)
     return recorded

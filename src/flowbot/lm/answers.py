@@ -84,8 +84,10 @@ async def ask_fields(
         try:
             if plain or lone:
                 text = _plain(reply, text, request)
+            if plain:
+                return Answer({fields[0].name: text}, tuple(replies), request)
             in_text = partial(read_lone, whole=not _is_cut(reply, request))
-            read = _as_text if plain else reader or (in_text if lone else read_values)
+            read = reader or (in_text if lone else read_values)
             return Answer(read(text, fields), tuple(replies), request)
         except ValueMismatch as error:
             fault = str(error)
@@ -172,10 +174,6 @@ def _meant(text: str, kind: Type) -> Any:
         if len(found) == 1:
             return found.pop()
     return None
-
-
-def _as_text(text: str, fields: Sequence[Field]) -> dict[str, Any]:
-    return {fields[0].name: text}
 
 
 def refusal_text(text: str) -> str:

@@ -19,6 +19,8 @@ from .rows import StoredRow, read_row, read_usage
 from .session import Session
 from .tiers import Tier
 
+ONE_CALL, NOTHING = Usage(calls=1), Usage()
+
 
 @dataclass(frozen=True, slots=True)
 class Account:
@@ -40,8 +42,11 @@ class Account:
 
     def cost(self, took: Usage, tier: str = "") -> float | None:
         """USD of a usage, served in `tier` as the endpoint says; None where that is unknown."""
-        usd, factor = self.price(took), 1.0 if self.tier is None else self.tier.factor(tier)
-        return None if usd is None or factor is None else usd * factor
+        usd = self.price(took)
+        if not usd:  # unknown, or free in every tier
+            return usd
+        factor = 1.0 if self.tier is None else self.tier.factor(tier)
+        return None if factor is None else usd * factor
 
     def repriced(self, usage: Usage, *, tier: str = "") -> Usage:
         """What was paid when the price was not known, at the price that is known by now."""
@@ -59,8 +64,10 @@ class Account:
         self.session.answered_by.add(self.who)
         took = altered(reply.usage, usd=self.cost(reply.usage, reply.tier), seconds=reply.seconds)
         self.session.ledger.pay(purpose, took, model=self.model)
-        calls = tuple(ToolUse(_clean(call.name), _clean(call.arguments)) for call in reply.calls)
-        return altered(reply, text=_clean(reply.text), calls=calls, usage=took)
+        if reply.calls:
+            calls = tuple(ToolUse(_clean(call.name), _clean(call.arguments)) for call in reply.calls)
+            reply = altered(reply, calls=calls)
+        return altered(reply, text=_clean(reply.text), usage=took)
 
     def read(self, key: str, value: Any) -> StoredRow:
         """A stored value that was checked.
@@ -99,7 +106,7 @@ class Bill:
         self._looked = False
         self.copies = 0
         """Second sendings whose answer came, or may come."""
-        self.besides = self.session.tried.get(key, Usage())
+        self.besides = self.session.tried.get(key, NOTHING)
         """What was served to this call and is not its reply, earlier bills of this run included."""
 
     async def reserve(self) -> StoredRow | None:

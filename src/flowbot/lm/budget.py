@@ -117,7 +117,9 @@ class Budget:
     @property
     def needs_worst_case(self) -> bool:
         """Whether tokens or dollars are limited, so that a worst case is worth computing."""
-        return self.limits("tokens") or self.limits("usd")
+        _, tokens, usd = self._level.ceilings
+        around = self._parent is not None and self._parent.needs_worst_case
+        return around or tokens is not None or usd is not None
 
     @property
     def limited(self) -> bool:
@@ -164,7 +166,7 @@ class Budget:
     @property
     def sound(self) -> bool:
         """Whether all that is reserved and held still fits: no endpoint has taken what was kept for others."""
-        return all(each.over(NOTHING) is None for each in self._levels)
+        return not [each for each in self._levels if each.over(NOTHING) is not None]
 
     def add(self, actual: Usage) -> None:
         """Count what was taken without room of its own."""

@@ -25,7 +25,7 @@ def count_usage(answer: Mapping[str, Any], request: Request, text: str) -> tuple
     read, total = as_count(counted.get("prompt_tokens")), as_count(counted.get("total_tokens"))
     written = as_count(counted.get("completion_tokens"))
     thought = count_thought(answer)
-    asked = sum(len(message.content) for message in request.messages)
+    asked = sum([len(message.content) for message in request.messages])
     if read is not None and read < asked // _LONGEST_TOKEN:
         read = None
     if written is not None:
@@ -40,14 +40,15 @@ def count_usage(answer: Mapping[str, Any], request: Request, text: str) -> tuple
     if written is None:
         guess = min(len(text) // 4 + 1, request.max_tokens)
         written = max(guess, thought, len(text) // _LONGEST_TOKEN, (total or 0) - read)
-    cached = as_count(as_object(counted.get("prompt_tokens_details")).get("cached_tokens")) or 0
-    return Usage(calls=1, input_tokens=read, output_tokens=written, cached_tokens=min(cached, read)), estimated
+    details: Any = counted.get("prompt_tokens_details")
+    cached = (as_count(as_object(details).get("cached_tokens")) or 0) if details else 0
+    return Usage(1, read, written, min(cached, read)), estimated
 
 
 def count_thought(answer: Mapping[str, Any]) -> int:
     """Tokens that the endpoint counts as thoughts."""
-    details = as_object(as_object(answer.get("usage")).get("completion_tokens_details"))
-    return as_count(details.get("reasoning_tokens")) or 0
+    details: Any = as_object(answer.get("usage")).get("completion_tokens_details")
+    return (as_count(as_object(details).get("reasoning_tokens")) or 0) if details else 0
 
 
 def as_object(value: Any) -> dict[str, Any]:
@@ -57,4 +58,4 @@ def as_object(value: Any) -> dict[str, Any]:
 
 def as_count(value: Any) -> int | None:
     """A number of tokens; None for what cannot be one."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_TOKENS else None
+    return value if value.__class__ is int and 0 <= value <= MOST_TOKENS else None

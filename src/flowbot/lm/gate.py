@@ -61,6 +61,7 @@ class Gate:
         self._breaker = Breaker()
         self._requests = Rate(pace.requests_per_minute)
         self._tokens = Rate(pace.tokens_per_minute)
+        self._paced = self._requests.limited or self._tokens.limited
         self.busy = 0
         """Calls in flight."""
         self._waiting: dict[str, list[_Place]] = {}
@@ -150,7 +151,8 @@ class Gate:
         if like in self.open_ends and (known := self.patience(like, 0).seconds) is not None:
             self.open_ends.known(like, known)
         self._window.answered(group, seconds, full=bool(self._waiting) or self.busy >= self._window.size)
-        self._tokens.take(tokens, self._clock.now())
+        if self._paced:
+            self._tokens.take(tokens, self._clock.now())
 
     def failed(self, error: InfrastructureError) -> None:
         """Learn from a fault: too many calls make the window smaller, other faults may rest the endpoint."""
@@ -194,12 +196,13 @@ class Gate:
 
     def _wait(self) -> float:
         now = self._clock.now()
-        return max(self._not_before - now, self._breaker.wait(now), self._requests.wait(now), self._tokens.wait(now))
+        wait = max(self._not_before - now, self._breaker.wait(now))
+        return max(wait, self._requests.wait(now), self._tokens.wait(now)) if self._paced else wait
 
     def _admit(self, tokens: float) -> None:
         self.busy += 1
         self._breaker.sent(self._clock.now())
-        if self._requests.limited or self._tokens.limited:
+        if self._paced:
             now = self._clock.now()
             self._requests.take(1.0, now)
             self._tokens.take(tokens, now)

@@ -122,8 +122,8 @@ def fault_in(answer: Mapping[str, Any]) -> ErrorDetails | None:
     An error stands in the body or in the choice, alone, beside a choice, or beside the half text that was written before it;
     some servers name it in the reason why the text ended, and nowhere else.
     """
-    error: Any = answer.get("error") or answer.get("errors") or _own_report(answer)
-    if _is_error(error):
+    error: Any = answer.get("error") or answer.get("errors") or ("base_resp" in answer and _own_report(answer))
+    if error and _is_error(error):
         return _details(answer, error)
     choices: Any = answer.get("choices")
     if not choices:
@@ -133,10 +133,10 @@ def fault_in(answer: Mapping[str, Any]) -> ErrorDetails | None:
     if not isinstance(choice, dict):
         return None
     given = cast("dict[str, Any]", choice)
-    if _is_error(given.get("error")):
-        return _details(given, given["error"])
+    if (error := given.get("error")) and _is_error(error):
+        return _details(given, error)
     ended = given.get("finish_reason")
-    if isinstance(ended, str) and _BROKEN_OFF.fullmatch(ended):
+    if ended != "stop" and isinstance(ended, str) and _BROKEN_OFF.fullmatch(ended):
         return ErrorDetails(f"the endpoint broke off ({ended})", ended)
     return None
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from flowbot.fields import Usage
+
+from .client import members
 
 
 class Ledger:
@@ -17,16 +19,9 @@ class Ledger:
     """
 
     def __init__(self) -> None:
-        self.logical_by: dict[str, Usage] = {}
-        """Logical usage by purpose, in order of first use; its `calls` are logical calls."""
-        self.logical_by_model: dict[str, Usage] = {}
-        """The same by model."""
+        self._logical, self._logical_of_models, self._spent, self._spent_by_models = (_Sums() for _ in range(4))
         self.requests: dict[str, int] = {}
         """Requests that were served, by purpose; at least as many as the logical calls."""
-        self.spent_by: dict[str, Usage] = {}
-        """What was really paid, by purpose."""
-        self.spent_by_model: dict[str, Usage] = {}
-        """What was really paid, by model."""
         self.replayed = 0
         """Calls that the store answered."""
         self.retries = 0
@@ -60,8 +55,8 @@ class Ledger:
         self.requests[purpose] = self.requests.get(purpose, 0) + usage.calls
         if usage.calls != calls:
             usage = replace(usage, calls=calls)
-        for sums, name in ((self.logical_by, purpose), (self.logical_by_model, model)):
-            _count(sums, name, usage)
+        self._logical.add(purpose, usage)
+        self._logical_of_models.add(model, usage)
 
     def pay(self, purpose: str, usage: Usage, *, model: str) -> None:
         """Count what an endpoint has charged for: every reply, also one that is not used.
@@ -71,9 +66,29 @@ class Ledger:
             usage: as the endpoint counts it.
             model: the model string.
         """
-        _count(self.spent_by, purpose, usage)
-        _count(self.spent_by_model, model, usage)
+        self._spent.add(purpose, usage)
+        self._spent_by_models.add(model, usage)
         self.noted()
+
+    @property
+    def logical_by(self) -> dict[str, Usage]:
+        """Logical usage by purpose, in order of first use; its `calls` are logical calls."""
+        return self._logical.usages()
+
+    @property
+    def logical_by_model(self) -> dict[str, Usage]:
+        """The same by model."""
+        return self._logical_of_models.usages()
+
+    @property
+    def spent_by(self) -> dict[str, Usage]:
+        """What was really paid, by purpose."""
+        return self._spent.usages()
+
+    @property
+    def spent_by_model(self) -> dict[str, Usage]:
+        """What was really paid, by model."""
+        return self._spent_by_models.usages()
 
     @property
     def calls(self) -> dict[str, int]:
@@ -96,6 +111,32 @@ class Ledger:
         return sum(self.spent_by.values(), Usage())
 
 
-def _count(sums: dict[str, Usage], name: str, usage: Usage) -> None:
-    before = sums.get(name)
-    sums[name] = usage if before is None else before + usage
+class _Sums:
+    """Usages added up by name, in place: to make a new one for each call would cost many times as much."""
+
+    def __init__(self) -> None:
+        self._by: dict[str, _Sum] = {}
+
+    def add(self, name: str, usage: Usage) -> None:
+        sums = self._by.get(name)
+        if sums is None:
+            sums = self._by[name] = _Sum()
+        sums.calls += usage.calls
+        sums.input_tokens += usage.input_tokens
+        sums.output_tokens += usage.output_tokens
+        sums.cached_tokens += usage.cached_tokens
+        sums.usd = None if sums.usd is None or usage.usd is None else sums.usd + usage.usd
+        sums.seconds += usage.seconds
+
+    def usages(self) -> dict[str, Usage]:
+        return {name: Usage(**members(sums)) for name, sums in self._by.items()}
+
+
+@dataclass(slots=True)
+class _Sum:
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cached_tokens: int = 0
+    usd: float | None = 0.0
+    seconds: float = 0.0

@@ -13,7 +13,7 @@ from typing import Any
 from flowbot.fields import BudgetExceeded, Field, ModelError, RefusedError, Usage, stable_hash
 
 from .answers import Answer, Reader, ask_fields
-from .bill import Account, Bill
+from .bill import ONE_CALL, Account, Bill
 from .budget import Budget
 from .client import Client, Draw, Message, Reply, Request, altered, request_bytes
 from .endpoint import Endpoint
@@ -290,7 +290,7 @@ class LM:
     def _worst(self, request: Request) -> Usage:
         """The most that the call can take. A token has at least one byte, so a text's bytes bound its tokens."""
         if not self.session.budget.needs_worst_case:
-            return Usage(calls=1)
+            return ONE_CALL
         read = request_bytes(request)
         if request.tools:
             # Not known yet is which of the two ways the endpoint takes.

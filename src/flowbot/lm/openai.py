@@ -121,7 +121,7 @@ class OpenAIClient:
             ModelError: if the request is longer than the model's context.
         """
         can = await self._learnt.recall()
-        refusals = Refusals(can, calls=has_calls(request))
+        refusals: Refusals | None = None
         while True:
             asked = as_json(request) if can.tools == "json" else request
             began = time.perf_counter()
@@ -130,6 +130,7 @@ class OpenAIClient:
             except HttpFault as fault:
                 slip = slip_in(fault)
                 if slip is None:
+                    refusals = refusals or Refusals(can, calls=has_calls(request))
                     can = await self._after(fault, refusals, asked, can, patience)
                     continue
                 reply = _slip(fault, slip, asked, time.perf_counter() - began)
@@ -139,7 +140,7 @@ class OpenAIClient:
                 raise
             else:
                 reply = _reply(answer, asked, time.perf_counter() - began, self.tier)
-            if can is not refusals.base:
+            if refusals is not None and can is not refusals.base:
                 await self._learnt.given_up(refusals.base, can, refusals)
             self._learnt.taken |= _used(asked, can)
             return from_json(reply, request) if asked is not request else reply
@@ -149,7 +150,8 @@ class OpenAIClient:
         await self._wire.close()
 
     def _body(self, request: Request, can: Capabilities) -> dict[str, Any]:
-        return wire_body(self.identity.name, request, can) | self._options.sent
+        body = wire_body(self.identity.name, request, can)
+        return body | sent if (sent := self._options.sent) else body
 
     async def _after(
         self, fault: HttpFault, refusals: Refusals, asked: Request, used: Capabilities, patience: Patience | None
@@ -190,7 +192,7 @@ def _used(request: Request, can: Capabilities) -> set[str]:
     used = {
         "reply_format": request.schema is not None,
         "tools": request.may_call,
-        "system": can.system and any(message.role == "system" for message in request.messages),
+        "system": can.system and "system" in [message.role for message in request.messages],
         "temperature": can.temperature,
         "seed": can.seed and request.seed is not None,
     }
@@ -220,6 +222,8 @@ def wire_body(model: str, request: Request, can: Capabilities) -> dict[str, Any]
         if request.tool_choice != "auto":
             body.setdefault("tool_choice", request.tool_choice)
     body["messages"] = wire_messages(messages if can.system else without_system(messages))
+    if not request.extra:
+        return body
     # That one no endpoint takes where no tools are told of.
     kept = (each for each in request.extra if each != "parallel_tool_calls" or "tools" in body)
     return body | {name: request.extra[name] for name in kept if name not in can.refused}
@@ -259,7 +263,7 @@ def _reply(answer: dict[str, Any], request: Request, seconds: float, tier: Tier)
     if slip and not calls and request.may_call:
         calls = (ToolUse("", text),)
     finish: Finish = "refusal" if refusal else _FINISH.get(said, "stop")
-    said_in_all = text + "".join(call.name + call.arguments for call in calls)
+    said_in_all = text + "".join([call.name + call.arguments for call in calls])
     usage, estimated = count_usage(answer, request, said_in_all)
     model = answer.get("model")
     return Reply(

@@ -251,8 +251,9 @@ def try_reserve(path: Path, amounts: Amounts) -> Reservation | None:
     Raises:
         BudgetExceeded: if it will never fit.
     """
-    if not all(each.fits(amounts) for each in path):
-        return None
+    for each in path:
+        if not each.fits(amounts):
+            return None
     for each in path:
         each.take(amounts)
     return Reservation(path, amounts)

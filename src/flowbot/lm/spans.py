@@ -267,7 +267,8 @@ def _wants_content() -> bool:
 def _tracer() -> Tracer | None:
     """The tracer of the provider that somebody has set, if anybody has."""
     api = _api()
-    if api is None:
+    # Where nobody has set one, to ask for it would look into the environment each time.
+    if api is None or (api.__dict__.get("_TRACER_PROVIDER", api) is None and not _by_variable()):
         return None
     provider: TracerProvider = api.get_tracer_provider()
     return None if isinstance(provider, api.ProxyTracerProvider) else _tracer_of(provider)
@@ -276,6 +277,11 @@ def _tracer() -> Tracer | None:
 @lru_cache(maxsize=1)
 def _tracer_of(provider: TracerProvider) -> Tracer:
     return provider.get_tracer("flowbot", schema_url=SCHEMA)
+
+
+@cache
+def _by_variable() -> bool:
+    return bool(os.environ.get("OTEL_PYTHON_TRACER_PROVIDER"))
 
 
 @cache

@@ -20,7 +20,7 @@ from flowbot.fields import Field, fields_schema
 from flowbot.fields.files import read_text
 
 from .client import Message, Reply, Request
-from .thoughts import without_thought
+from .thoughts import may_hold_thought, without_thought
 
 PURPOSE = "probe"
 """What the ledger charges the question to."""
@@ -97,12 +97,12 @@ def thought_tokens(counted: int, message: Mapping[str, Any], text: str, written:
     """
     if counted:
         return counted
-    given = (message.get(name) for name in ("reasoning_content", "reasoning"))
+    given = (message[name] for name in ("reasoning_content", "reasoning") if name in message)
     apart = next((each for each in given if isinstance(each, str)), "").strip()
-    shown = len(apart) or len(text.strip()) - len(without_thought(text))
+    shown = len(apart) or (len(text.strip()) - len(without_thought(text)) if may_hold_thought(text) else 0)
     if apart or shown > SLACK:
         return min(written, -(-shown // _CHARACTERS))
-    hidden = written - len(text.encode(errors="replace"))
+    hidden = written - (len(text) if text.isascii() else len(text.encode(errors="replace")))
     return hidden if hidden > SLACK else 0
 
 

@@ -31,15 +31,13 @@ _FINAL_WITHOUT_MARKS = re.compile(r"analysis(?=[^a-z\s]).*assistantfinal(.*)", r
 _SPOKEN_OF_BEFORE = re.compile(r"(?:[`\"'(\[{«“‘]|^[ \t]*(?:[-*+|]|\d+[.)])[ \t]*)\Z", re.MULTILINE)
 _SPOKEN_OF_AFTER = re.compile(r"[ \t]*(?:\||</)|`(?!``)|[\"'.,;:)\]}»”’]")
 """What stands beside a mark that is quoted, named in a sentence, listed, or part of other markup."""
-_IN_ALL_MARKS = ("<", "[", "◁", "assistantfinal")
-"""Each mark has one of these: most texts have none."""
 _BEGINS = re.compile(rf"{_BLANK}*")
 
 
 def without_thought(text: str) -> str:
     """A reply without the thoughts before it; "" where it holds nothing else. Marks that a text only speaks of stay."""
     text = _stripped(text)
-    if not any(each in text for each in _IN_ALL_MARKS):
+    if not may_hold_thought(text):
         return text
     if _CHANNELS.match(text):
         answers = _FINAL.findall(text)
@@ -56,6 +54,11 @@ def without_thought(text: str) -> str:
         text = _stripped(text[closed.end() :])
     solution = _SOLUTION.match(text)
     return _stripped(solution[1]) if solution else text
+
+
+def may_hold_thought(text: str) -> bool:
+    """Whether any of what each mark has is there: most texts have none."""
+    return "<" in text or "[" in text or "◁" in text or "assistantfinal" in text
 
 
 def _ends_thought(before: str, after: str) -> bool:
@@ -81,5 +84,7 @@ def _is_json(text: str) -> bool:
 
 def _stripped(text: str) -> str:
     """Without blanks at the ends, those without a width too."""
+    if text.isascii():
+        return text.strip()
     begins = _BEGINS.match(text)
     return text[begins.end() if begins else 0 :].rstrip(" \t\r\n\v\f\u200b\u200c\u200d\u2060\ufeff").strip()

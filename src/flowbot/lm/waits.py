@@ -1,17 +1,18 @@
 """How long the wire waits for a connection, for the first byte and for the end of an answer: learnt from those seen.
 
-The three are one timer that is moved on as a try gets further, so that waiting costs little.
+The three are one that is moved on as a try gets further, so that waiting costs little.
 """
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections import deque
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 import aiohttp
+
+from flowbot.fields.later import Cut
 
 from .client import Patience
 from .latencies import Latencies
@@ -79,7 +80,7 @@ class Waits:
 
 
 class Deadline:
-    """When one try is cut off. `timer` is the context in which it runs.
+    """When one try is cut off: what the task that makes it is at.
 
     Args:
         waits: what is known of the endpoint.
@@ -87,7 +88,19 @@ class Deadline:
         now: the event loop's time.
     """
 
-    __slots__ = ("_began", "_ends", "_first", "_stage", "_stretch", "_waits", "_whole", "fresh", "headers", "timer")
+    __slots__ = (
+        "_began",
+        "_ends",
+        "_first",
+        "_stage",
+        "_stretch",
+        "_waits",
+        "_whole",
+        "cut",
+        "fresh",
+        "headers",
+        "when",
+    )
 
     def __init__(self, waits: Waits, patience: Patience, now: float) -> None:
         self._waits = waits
@@ -97,7 +110,9 @@ class Deadline:
         self._began = now
         self._ends = now + self._whole
         self._stage = ("no answer", self._first)
-        self.timer = asyncio.timeout_at(now + self._first)
+        self.when = now + self._first
+        """When it strikes, as long as the try gets no further."""
+        self.cut = Cut(self._first)
         self.fresh = False
         """Whether the last connection was opened for this try."""
         self.headers: float | None = None
@@ -133,7 +148,8 @@ class Deadline:
         # What strikes first is said with the whole time where the whole is what struck.
         ends = now + seconds
         self._stage = (what, seconds if ends < self._ends else self._whole)
-        self.timer.reschedule(min(ends, self._ends))
+        self.when = min(ends, self._ends)
+        self.cut.after(self.when - now)
 
 
 CURRENT: ContextVar[Deadline] = ContextVar("flowbot_deadline")

@@ -106,12 +106,15 @@ class Wire:
         deadline = Deadline(self._waits, patience or _NO_PATIENCE, now())
         CURRENT.set(deadline)
         try:
-            async with deadline.timer:
-                status, headers, content = await self._exchange(session, url, data, deadline)
-        except TimeoutError:
+            status, headers, content = await self._exchange(session, url, data, deadline)
+        except (TimeoutError, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and not deadline.cut.owns():
+                raise
             raise self._fault(deadline.struck, "timeout") from None
         except (aiohttp.ClientError, HttpProcessingError, OSError) as error:
             raise self._explained(error) from None
+        finally:
+            deadline.cut.off()
         text = content.decode("utf-8", "replace")
         if not 200 <= status < 300:
             raise self._http_fault(status, read_error(text), headers)

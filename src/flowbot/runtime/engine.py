@@ -35,7 +35,7 @@ from .tools import ToolRunner
 from .trace import Trace
 from .traced.required import require_programs
 from .traced.run import ProgramRuns
-from .values import Place, Value
+from .values import TOP, Value
 
 if TYPE_CHECKING:
     from flowbot.lm.lm import LM
@@ -145,7 +145,7 @@ class Engine:
         calls = NodeCalls(self, workflow, example, purpose, replicate)
         with workflow_span(example=example, purpose=purpose) as span:
             start = {name: Value(value) for name, value in values.items()}
-            ran = await Schedule(calls, self._wiring_of(workflow.sketch)).run(workflow.sketch, start, Place())
+            ran = await Schedule(calls, self._wiring_of(workflow.sketch)).run(workflow.sketch, start, TOP)
             if ran.refused is not None and ran.refused.refused is not None:
                 raise ran.refused.refused  # only now: which calls were made must not depend on when the refusal came
             outputs = workflow.sketch.outputs

@@ -9,6 +9,9 @@ from flowbot.fields import Field, StepError, ValueMismatch
 
 from .plain_json import Plain, Unfit
 
+FEW, SHORT = 16, 10_000
+"""Members and characters so few that no limit is near."""
+
 
 def to_json(value: Any, place: str = "result") -> Any:
     """`value` as plain JSON data: tuples become lists, sets sorted lists, dataclasses objects.
@@ -16,6 +19,12 @@ def to_json(value: Any, place: str = "result") -> Any:
     Raises:
         StepError: for anything that JSON cannot hold (NaN, bytes, other classes), too deep or too large.
     """
+    if (
+        value.__class__ is dict
+        and len(value) <= FEW
+        and all(_is_short(each) for pair in value.items() for each in pair)
+    ):
+        return {**value}
     try:
         return Plain().value(value, place)
     except Unfit as error:
@@ -45,3 +54,8 @@ def to_outputs(value: Any, out_fields: Sequence[Field]) -> dict[str, Any]:
         return {field.name: field.type.coerce(given[field.name], field.name) for field in out_fields}
     except ValueMismatch as error:
         raise StepError(f"result: {error}") from None
+
+
+def _is_short(value: Any) -> bool:
+    """Whether it is a text that is JSON as it is: most replies are a few of these and no more."""
+    return value.__class__ is str and value.isascii() and len(value) < SHORT

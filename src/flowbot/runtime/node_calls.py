@@ -160,7 +160,10 @@ class NodeCalls:
             self._sample(step if address == step.address else replace(step, address=address), node, parameters, draw)
             for address, draw in self._samples(step.address, path, parameters, place)
         ]
-        ended = [await asked[0]] if len(asked) == 1 else await together([create_task(each) for each in asked])
+        if len(asked) == 1:
+            only = await asked[0]
+            return Ended("missing", refused=only) if isinstance(only, RefusedError) else end_of(only)
+        ended = await together([create_task(each) for each in asked])
         refused = next((each for each in ended if isinstance(each, RefusedError)), None)
         if refused is not None:  # only now: which calls were made must not depend on when the refusal came
             return Ended("missing", refused=refused)
@@ -172,7 +175,7 @@ class NodeCalls:
         values: dict[str, Value] = {}
         for key in done[0][0]:
             first, *more = (Value(outputs[key], (address,)) for outputs, address in done)
-            values[key] = replace(first, samples=(first, *more)) if len(steps) > 1 else first
+            values[key] = replace(first, samples=(first, *more))
         return Ended("done", steps, values, seconds)
 
     def _samples(

@@ -43,6 +43,9 @@ class Plain:
             raise Unfit(f"{place[:80]}: nested deeper than {MAX_DEPTH}")
         if isinstance(value, str):
             return self._text(value, place)
+        if value.__class__ is dict:  # to ask of a plain one whether it is any mapping costs most of the work
+            self._count(_CONTAINER, place)
+            return self._members(value.items(), place, depth)
         if value is None or isinstance(value, bool | int | float):
             return self._scalar(value, place)
         self._count(_CONTAINER, place)
@@ -73,7 +76,8 @@ class Plain:
 
     def _text(self, text: str, place: str) -> str:
         try:
-            self._count(len(encode_basestring(text).encode()) + 2, place)
+            written = encode_basestring(text)
+            self._count((len(written) if text.isascii() else len(written.encode())) + 2, place)
         except UnicodeEncodeError:
             raise Unfit(f"{place}: text that is not valid Unicode") from None
         return str(text)

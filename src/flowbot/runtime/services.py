@@ -77,7 +77,7 @@ def with_exchange(
         messages=asked,
         reply=replies[-1].text if replies else "",
         usage=replies[0].took if len(replies) == 1 else sum((reply.took for reply in replies), Usage()),
-        seconds=sum(reply.seconds for reply in replies) + sum(call.seconds for call in step.calls),
+        seconds=sum([reply.seconds for reply in replies]) + sum([call.seconds for call in step.calls]),
     )
 
 

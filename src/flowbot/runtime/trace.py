@@ -175,7 +175,8 @@ class Trace:
     @property
     def usage(self) -> Usage:
         """What all steps used together; its `seconds` is the sum, not the critical path."""
-        return sum((step.usage for step in self.steps), Usage())
+        usages = [step.usage for step in self.steps]
+        return sum(usages[1:], usages[0]) if usages else Usage()
 
     def __repr__(self) -> str:
         example = f"{self.example}, " if self.example else ""

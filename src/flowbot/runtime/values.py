@@ -84,6 +84,8 @@ class Ended:
     refused: RefusedError | None = None
 
 
+TOP = Place()
+"""Of the nodes of the sketch itself."""
 SKIPPED = Ended("skipped")
 MISSING = Ended("missing")
 

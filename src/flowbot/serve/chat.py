@@ -22,7 +22,7 @@ from flowbot.fields.words import kind_of
 from flowbot.fields.yaml import parse_json
 
 from .denial import Denial, denial_of
-from .typed import ID, as_object, object_of
+from .typed import ID, Asked, as_object, object_of
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -41,9 +41,9 @@ async def models(service: Service, _: Request) -> Response:
     return JSONResponse({"object": "list", "data": [model]})
 
 
-async def completions(service: Service, request: Request) -> Response:
+async def completions(service: Service, asked: Asked) -> Response:
     """Answer `POST /v1/chat/completions`."""
-    body = await object_of(request)
+    body = object_of(asked)
     named = body.get("model", service.face.name)
     if named != service.face.name:
         raise Denial(404, f"model: found {named!r:.80}; expected {service.face.name!r}", code="model_not_found")

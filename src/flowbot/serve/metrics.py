@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
 if TYPE_CHECKING:
     from .service import Service
@@ -25,30 +27,34 @@ class Metrics:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._registry = CollectorRegistry()
-        self._requests = Counter(
-            "flowbot_requests", "Requests by path and status", ("path", "status"), registry=self._registry
-        )
-        self._seconds = Histogram(
-            "flowbot_request_seconds", "Seconds to the answer", ("path",), registry=self._registry, buckets=_BUCKETS
-        )
         self._registry.register(self)
-        self._seen: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
+        self._requests: dict[tuple[str, int], int] = {}
+        self._seconds: dict[str, float] = {}
+        self._within: dict[str, list[int]] = {}
 
     def answered(self, path: str, status: int, seconds: float) -> None:
         """Count one request; 499 is one whose client has gone."""
-        if (path, status) not in self._seen:  # to look a label up costs more than to count
-            self._seen[path, status] = self._requests.labels(path, status), self._seconds.labels(path)
-        requests, times = self._seen[path, status]
-        requests.inc()
-        times.observe(seconds)
+        if path not in self._seconds:
+            self._seconds[path], self._within[path] = 0.0, [0] * (len(_BUCKETS) + 1)
+        self._requests[path, status] = self._requests.get((path, status), 0) + 1
+        self._seconds[path] += seconds
+        self._within[path][bisect_left(_BUCKETS, seconds)] += 1
 
     def text(self) -> bytes:
         """All of it, in Prometheus' text format."""
         return generate_latest(self._registry)
 
-    def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
-        """What the ledger and the service know, as Prometheus asks for it."""
+    def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily]:
+        """What was counted, and what the ledger and the service know, as Prometheus asks for it."""
         service = self._service
+        requests = CounterMetricFamily("flowbot_requests", "Requests by path and status", labels=("path", "status"))
+        for (path, status), number in self._requests.items():
+            requests.add_metric((path, str(status)), number)
+        times = HistogramMetricFamily("flowbot_request_seconds", "Seconds to the answer", labels=("path",))
+        for path, within in self._within.items():
+            buckets = list(zip((*(str(float(each)) for each in _BUCKETS), "+Inf"), accumulate(within), strict=True))
+            times.add_metric((path,), buckets, self._seconds[path])
+        yield from (requests, times)
         yield GaugeMetricFamily("flowbot_in_flight", "Requests under way", service.under_way)
         yield GaugeMetricFamily("flowbot_in_flight_most", "Requests under way at most", service.most)
         calls = CounterMetricFamily("flowbot_model_calls", "Calls that models served", labels=("model",))

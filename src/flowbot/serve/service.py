@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flowbot.fields import BudgetExceeded, ModelError, UserError
+from flowbot.fields.later import Cut
 from flowbot.fields.secrets import hide
-from flowbot.web.gone import Cut
 
 from .denial import AGAIN, Denial
 from .spending import Held

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from json import JSONEncoder
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from starlette.responses import JSONResponse
+from starlette.datastructures import QueryParams
+from starlette.responses import JSONResponse, Response
 
 from flowbot.fields import UserError
 from flowbot.fields.field import fields_schema
@@ -15,25 +17,30 @@ from flowbot.fields.yaml import parse_json
 from .denial import Denial
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
-    from starlette.responses import Response
-
     from .face import Face
     from .service import Service
 
 ID = "x-request-id"
 """The header that names a request, for feedback."""
+_as_json = JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 _YES = ("1", "true", "yes", "")
 
 
-async def object_of(request: Request, where: str = "body") -> dict[str, Any]:
+class Asked(NamedTuple):
+    """What a request brings: its body, and the query of its address."""
+
+    body: bytes
+    query: bytes
+
+
+def object_of(asked: Asked, where: str = "body") -> dict[str, Any]:
     """The JSON object that a request brings.
 
     Raises:
         UserError: saying what is wrong with it.
     """
     try:
-        text = (await request.body()).decode("utf-8")
+        text = asked.body.decode("utf-8")
     except UnicodeDecodeError:
         raise UserError(where, "bytes that are not UTF-8", "a JSON object in UTF-8") from None
     return as_object(parse_json(text, where), where)
@@ -50,20 +57,20 @@ def as_object(value: Any, where: str) -> dict[str, Any]:
     return cast("dict[str, Any]", value)
 
 
-async def run(service: Service, request: Request) -> Response:
+async def run(service: Service, asked: Asked) -> Response:
     """Answer `POST /run`."""
-    served = await service.run(await object_of(request))
+    served = await service.run(object_of(asked))
     answer: dict[str, Any] = {"id": served.id, "outputs": served.outputs, "usage": served.usage()}
-    if request.scope["query_string"] and request.query_params.get("trace", "0") in _YES:
+    if asked.query and QueryParams(asked.query).get("trace", "0") in _YES:
         answer["trace"] = served.shown_trace()
-    return JSONResponse(answer, headers={ID: served.id})
+    return Response(_as_json(answer), headers={ID: served.id}, media_type="application/json")
 
 
-async def feedback(service: Service, request: Request) -> Response:
+async def feedback(service: Service, asked: Asked) -> Response:
     """Answer `POST /feedback`."""
     if service.record is None:
         raise Denial(404, "feedback: nothing is recorded here; flowbot serve --record FILE keeps requests and feedback")
-    await service.record.amend(await object_of(request, "feedback"))
+    await service.record.amend(object_of(asked, "feedback"))
     return JSONResponse({"ok": True})
 
 

@@ -10,7 +10,8 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from .gone import Cut
+from flowbot.fields.later import Cut
+
 from .refusal import refusal
 
 if TYPE_CHECKING:
