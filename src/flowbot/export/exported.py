@@ -222,22 +222,8 @@ def code_refusals(exported: Exported) -> list[str]:
 
 
 def tool_refusals(exported: Exported) -> list[str]:
-<<<<<<< HEAD
-    """A sentence for each tool of a step that cannot be imported by name, for each program, and for each in words."""
-    said = [
-        f"step {step.path} runs {step.node.call}, a program already: fb.use(FILE) lets it run as it was found"
-        for step in exported.steps
-        if isinstance(step.node, ProgramNode)
-    ]
-    said += [
-        f"step {step.path} is a program in words, which FlowBot carries out: flowbot import --lift makes steps of it"
-        for step in exported.steps
-        if isinstance(step.node, CoreNode)
-    ]
-=======
     """A sentence for each tool of a step that cannot be imported by name."""
     said: list[str] = []
->>>>>>> 1c925b3 (Exports refuse steps of kinds that a target has no form for, and parity is compared on found workflows, by a real model too)
     for step in exported.steps:
         parameters = exported.workflow.parameter(step.path)
         called = (step.node.tool,) if isinstance(step.node, ToolNode) else ()
