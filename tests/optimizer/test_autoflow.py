@@ -97,10 +97,10 @@ def said(request: Request) -> str:
 async def test_the_chat_tells_each_program_and_what_it_was_worth_and_the_best_is_kept(
     task: Task, tmp_path: Path
 ) -> None:
-    model = Modeller(iter([HALF, RIGHT]))
+    model = Modeller(iter([HALF, RIGHT, RIGHT.replace("B", "C")]))
     _, search = await searched(task, model, tmp_path)
     assert "Say B." in (core_text(search.population.incumbent.program.workflow) or "")
-    first, second, third, *_ = model.chats
+    first, second, third, fourth, *_ = model.chats
     assert [each.role for each in first.messages] == ["user", "assistant", "user"]
     assert "Say A." in said(first)
     assert f"Its score is {percent(0.0)}" in said(first)
@@ -108,6 +108,7 @@ async def test_the_chat_tells_each_program_and_what_it_was_worth_and_the_best_is
     assert "if it is odd" in said(second)
     assert f"the highest so far is {percent(0.5)}" in said(second)
     assert f"the highest so far is {percent(1.0)}" in said(third)
+    assert f"Its score is {percent(0.0)}; the highest so far is {percent(1.0)}" in said(fourth)
 
 
 async def test_the_writer_is_told_words_only_where_it_is_asked_to_be_and_never_an_answer_beforehand(
