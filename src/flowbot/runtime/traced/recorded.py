@@ -1,4 +1,4 @@
-"""What was recorded of one run of a program: one event a call, plain immutable data."""
+"""What was recorded of one run of a program: one event a call."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from flowbot.program.sites import Sites
-from flowbot.program.strands import Strand
+from flowbot.program.strands import Strand, tick
 
-from .seen import Seen
+from .seen import Seen, seen
 
 Kind = Literal["step", "tool", "model", "slot"]
 How = Literal["object", "text", "shingles", "leaf", "code", "control", "time", "declared"]
@@ -18,9 +18,9 @@ or a value that stands in one; the code hands it on under a name, or decides by 
 is known; or the step says so."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Recorded:
-    """One call of a step, a tool or a model.
+    """One call of a step, a tool or a model, from when it begins.
 
     Args:
         id: no other of the run has it.
@@ -28,17 +28,16 @@ class Recorded:
         kind: of the call.
         name: of the step; `call` for a model's.
         given: what it was handed, by argument, as it was then.
-        gave: what it returned, as it was then; None where it failed.
-        error: why it failed; "" where it did not.
-        started: when, by the logical clock.
-        ended: when, by that clock.
         strand: the task or thread in which it began.
         sites: where in the user's code it was made.
-        texts: names of the texts that were read in it.
-        values: names of the values that were read in it.
+        started: when, by the logical clock.
         declared: names of the steps that it says it reads.
-        exchange: of a model's call, as the tap saw it.
         function: of a step: no other function has it, whatever its name.
+        ended: when, by that clock; 0 where it has not.
+        gave: what it returned, as it was then; None where it failed.
+        error: why it failed; "" where it did not.
+        texts: names of the texts that were read in it.
+        exchange: of a model's call, as the tap saw it.
     """
 
     id: str
@@ -46,17 +45,24 @@ class Recorded:
     kind: Kind
     name: str
     given: Mapping[str, Seen]
-    gave: Seen | None
-    started: int
-    ended: int
     strand: Strand
-    error: str = ""
-    sites: Sites = field(default_factory=Sites)
-    texts: tuple[str, ...] = ()
-    values: tuple[str, ...] = ()
+    sites: Sites
+    started: int
     declared: tuple[str, ...] = ()
-    exchange: Any = None
     function: str = ""
+    ended: int = 0
+    gave: Seen | None = None
+    error: str = ""
+    texts: dict[str, None] = field(default_factory=dict[str, None])
+    exchange: Any = None
+
+    def done(self, result: object) -> None:
+        """It returned."""
+        self.gave, self.ended = seen(result), tick()
+
+    def failed(self, error: BaseException | str) -> None:
+        """It raised."""
+        self.error, self.ended = (str(error) or type(error).__name__)[:2000], tick()
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ from flowbot.runtime.jsonlike import to_json
 from flowbot.task.identity import callable_identity, is_told_apart
 from flowbot.workflow.parameters import ProgramParameters
 
-from .recorder import Open, Recorder
+from .recorded import Kind, Recorded
+from .recorder import Recorder
 
 if TYPE_CHECKING:
     from flowbot.lm.tap import Exchange
@@ -43,7 +44,7 @@ class StepCall:
     """
 
     watching: Watching
-    open: Open
+    open: Recorded
     key: str
     pure: str = ""
     taken: bool = False
@@ -132,20 +133,18 @@ class Watching:
         if inside is None:
             self.read_outside[param.name] = None
         else:
-            inside.open.read(param.name)
+            inside.open.texts[param.name] = None
         return text
 
     def value(self, param: Named) -> Scalar:
         """A value."""
         value = cast("Scalar", self.parameters.values.get(param.name, param.default))
         self.values[param.name] = value
-        if (inside := self._inside()) is not None:
-            inside.open.read_value(param.name)
         return value
 
     def enter(self, step: StepInfo, arguments: Mapping[str, object]) -> StepCall:
         """A step is called."""
-        opened = self._begin(step.kind, step.name, arguments, step.reads, step.id)
+        opened = self._begin(cast("Kind", step.kind), step.name, arguments, step.reads, step.id)
         return StepCall(self, opened, self._key(opened), self._kept_as(step, arguments) if step.pure else "")
 
     async def slot(self, name: str, values: Mapping[str, object]) -> Any:
@@ -182,7 +181,7 @@ class Watching:
         opened.done(values[first])
         return None
 
-    async def _filled(self, work: Awaitable[Trace | None], name: str, first: str, opened: Open) -> Any:
+    async def _filled(self, work: Awaitable[Trace | None], name: str, first: str, opened: Recorded) -> Any:
         try:
             trace = await work
             if trace is None or trace.outputs is None or first not in trace.outputs:
@@ -218,14 +217,13 @@ class Watching:
         return inside if isinstance(inside, StepCall) and inside.watching is self else None
 
     def _begin(
-        self, kind: str, name: str, arguments: Mapping[str, object], declared: tuple[str, ...], function: str = ""
-    ) -> Open:
+        self, kind: Kind, name: str, arguments: Mapping[str, object], declared: tuple[str, ...], function: str = ""
+    ) -> Recorded:
         inside = self._inside()
         parent = None if inside is None else inside.open.id
-        with self._lock:
-            return self.recorder.begin(kind, name, arguments, parent=parent, declared=declared, function=function)
+        return self.recorder.begin(kind, name, arguments, parent=parent, declared=declared, function=function)
 
-    def _key(self, opened: Open) -> str:
+    def _key(self, opened: Recorded) -> str:
         handed = json.dumps({name: each.value for name, each in opened.given.items()}, sort_keys=True, default=str)
         place = f"{self.scope()}/{opened.name}({stable_hash([opened.function, handed])[:16]})"
         with self._lock:
