@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, cast
@@ -65,20 +65,20 @@ def leaves(value: Any, path: Path = ()) -> Iterator[Leaf]:
             yield from leaves(each, here)
 
 
-def pieces(text: str) -> dict[str, bool]:
-    """What a program may parse out of a text, and whether it is a number: leaves of JSON in it, lines, items, values behind a name, what stands in tags, quotes or
+def pieces(text: str) -> Collection[str]:
+    """What a program may parse out of a text: leaves of JSON in it, lines, items, values behind a name, what stands in tags, quotes or
     brackets, what commas part, numbers."""
-    found: dict[str, bool] = {}
+    found: dict[str, None] = {}
 
     def add(piece: str) -> None:
         plain = normal(piece.strip(" \t\n.,;:!\"'`*"))
         if plain and len(found) < _MOST_PIECES:
-            found.setdefault(plain, _NUMBER.fullmatch(plain) is not None)
+            found[plain] = None
 
     for fenced in _FENCED.findall(text):
         add(fenced)
     for leaf in _in_json(text):
-        found.setdefault(leaf.text, leaf.number)
+        found[leaf.text] = None
     for tagged in _TAGGED.findall(text):
         for piece in tagged[1:]:
             add(piece)
