@@ -14,9 +14,11 @@ import pytest
 import flowbot as fb
 from flowbot.lm.client import Request
 from flowbot.run.result import RunResult
+from flowbot.runtime.program import WorkflowProgram
 from flowbot.task import Task
 from flowbot.testing.fake_behaviours import BEHAVIOURS
 from flowbot.workflow.parameters import LLMParameters
+from flowbot.workflow.workflow import Workflow
 
 PLAN = fb.Param("plan", "PLAN: name the thing that is asked about.")
 ANSWER = fb.Param("answer", "ANSWER: say anything of {thing}.")
@@ -106,3 +108,56 @@ def test_a_spoiled_text_is_mended_by_every_inner_optimiser_and_a_replay_pays_for
     SENT.clear()
     again = tuned(f"none+{inner}", tmp_path)
     assert (again.workflow.hash, SENT) == (found.workflow.hash, [])
+
+
+async def handed(q: str) -> str:
+    return await fb.slot("after", said=q)
+
+
+FILLING = {
+    "inputs": {"said": "str"},
+    "outputs": {"said": "say.said"},
+    "nodes": {"say": {"kind": "llm", "in": {"thing": "said"}, "out": {"said": "str"}}},
+    "parameters": {"say": {"instruction": "Say what it may be."}},
+}
+
+
+def says(request: Request, key: str) -> str:
+    told = "\n".join(message.content for message in request.messages)
+    SENT.append(told)
+    number = "".join(each for each in told.partition("thing ")[2] if each.isdigit())[:1]
+    return f"gold {number}" if "exactly" in told else "it depends"
+
+
+def meta_of_place(request: Request, key: str) -> str | Mapping[str, Any]:
+    if request.schema is None:
+        return "```\nName the thing exactly.\n```"
+    return {name: _filled(name, kind, "Name the thing exactly.") for name, kind in request.schema["properties"].items()}
+
+
+@pytest.mark.parametrize("inner", ["blame", "layerwise", "autodiff"])
+def test_a_step_of_what_fills_a_place_is_tuned_like_any_other(inner: str, tmp_path: Path) -> None:
+    start = Workflow.from_data(
+        {
+            "flowbot": 1,
+            "inputs": {"q": "str"},
+            "outputs": {"a": "app.a"},
+            "nodes": {"app": {"kind": "program", "call": "handed", "in": {"q": "q"}, "out": {"a": "str"}}},
+            "parameters": {"app": {"slots": {"after": FILLING}}},
+        }
+    )
+    rows = [{"q": f"What is thing {n % 10} of {n}?", "a": f"gold {n % 10}"} for n in range(30)]
+    task = Task(
+        goal="Name it.", inputs={"q": "str"}, outputs={"a": "str"}, metric="exact", programs=[handed],
+        train=rows[:10], val=rows[10:20], test=rows[20:],
+    )  # fmt: skip
+    with patch.dict(BEHAVIOURS, {"meta": meta_of_place, "task": says}):  # pyright: ignore[reportArgumentType]
+        found = fb.optimize(
+            task, start=start, lm="fake/task", meta_lm="fake/meta", method=f"none+{inner}", effort=100,
+            meta_mode="large", cache_dir=tmp_path / "cache", run_dir=tmp_path / "run",
+        )  # fmt: skip
+    told = found.workflow.parameter("app:after/say")
+    assert isinstance(told, LLMParameters)
+    assert "exactly" in told.instruction
+    assert [each.test and each.test.mean for each in (found.start_scores, found.final_scores)] == [0, 1]
+    assert WorkflowProgram(found.workflow).slots()[0].path == "app:after/say"

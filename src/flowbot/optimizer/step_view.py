@@ -9,6 +9,7 @@ from flowbot.fields import Type
 from flowbot.program.places import pieces
 from flowbot.program.steps import described
 from flowbot.runtime.trace import Step
+from flowbot.workflow.calls import fillings
 from flowbot.workflow.nodes import (
     BranchNode,
     CodeNode,
@@ -42,6 +43,7 @@ class StepView:
         tuned: whether what it does may be changed by its parameters: its text is a model's instruction or code. Of a call whether it used one.
         writes: whether a model writes what it gives.
         call: that a program made, where it is one.
+        inner: of a step of what fills a place of a program, `app:after/revise`, the same step in the filling.
     """
 
     workflow: Workflow
@@ -51,11 +53,12 @@ class StepView:
     tuned: bool
     writes: bool
     call: Step | None = None
+    inner: StepView | None = None
 
     @property
     def frozen(self) -> bool:
-        """Whether the user forbids to change it, or the program that it is a text of."""
-        return is_frozen(self.workflow.sketch, self.path.partition(":")[0])
+        """Whether the user forbids to change it, or the program that it is in."""
+        return (self.inner is not None and self.inner.frozen) or is_frozen(self.workflow.sketch, self.path.partition(":")[0])
 
     @property
     def how(self) -> str:
@@ -88,7 +91,7 @@ class StepView:
     @property
     def inputs(self) -> dict[str, str]:
         """What a model is handed, by name, with the input of the task that it is, "" for none."""
-        known = self.workflow.sketch.inputs
+        known = self.workflow.sketch.inputs if self.inner is None else {}
         read = self.node.inputs.items() if isinstance(self.node, LLMNode) else ()
         return {name: reference if reference in known else "" for name, reference in read}
 
@@ -101,7 +104,7 @@ class StepView:
     def skips(self) -> frozenset[str]:
         """Paths of the steps whose feedback reaches it by skip connections."""
         around = self.path.rpartition("/")[0]
-        return frozenset(f"{around}/{each}".lstrip("/") for each in self.node.feedback_from if not self.call)
+        return frozenset(f"{around}/{each}".lstrip("/") for each in self.node.feedback_from if not (self.call or self.inner))
 
     @property
     def task_outputs(self) -> dict[str, str]:
@@ -113,6 +116,8 @@ class StepView:
 
     def types(self) -> dict[str, str | None]:
         """Its outputs with the texts of their types, as `Scope.type_text` has them."""
+        if self.inner is not None:
+            return self.inner.types()
         if self.kind == "text":
             return {REPLY: "str"}
         scope, name = Scope.of(self.workflow.sketch).at(self.path), self.path.rpartition("/")[2]
@@ -134,11 +139,13 @@ class StepView:
 
 
 def steps_of(workflow: Workflow) -> Iterator[StepView]:
-    """Its steps, in the order of the sketch, the texts of a program behind it."""
+    """Its steps, in the order of the sketch, behind a program its texts, and the steps of what fills its places."""
     for path, node in walk(workflow.sketch):
         yield _of_node(workflow, path, node)
         if isinstance(told := workflow.parameter(path), ProgramParameters):
             yield from (_of_text(workflow, f"{path}:{name}", node) for name in told.texts)
+            for name, filling in fillings(workflow, path):
+                yield from (_of_place(workflow, f"{path}:{name}/{each.path}", each) for each in steps_of(filling))
 
 
 def step_at(workflow: Workflow, path: str) -> StepView:
@@ -148,12 +155,16 @@ def step_at(workflow: Workflow, path: str) -> StepView:
         KeyError: if there is none.
     """
     node, _, text = path.partition(":")
-    found = node_at(workflow.sketch, node)
+    found, (place, _, inner) = node_at(workflow.sketch, node), text.partition("/")
+    if inner:
+        return _of_place(workflow, path, step_at(workflow.filling(node, place), inner))
     return (_of_text if text else _of_node)(workflow, path, found)
 
 
 def call_view(workflow: Workflow, step: Step) -> StepView:
-    """The step of a recorded call; of one that a program made the call itself."""
+    """The step of a recorded call; of one that a program made the call itself, unless what fills a place made it."""
+    if any("/" in each.partition(":")[2] for each in step.texts):
+        return step_at(workflow, step.texts[0])
     path = step.node
     while True:
         try:
@@ -178,3 +189,7 @@ def _of_node(workflow: Workflow, path: str, node: Node) -> StepView:
 
 def _of_text(workflow: Workflow, path: str, node: Node) -> StepView:
     return StepView(workflow, path, node, "text", tuned=True, writes=True)
+
+
+def _of_place(workflow: Workflow, path: str, inner: StepView) -> StepView:
+    return StepView(workflow, path, inner.node, inner.kind, inner.tuned, inner.writes, inner=inner)

@@ -6,10 +6,10 @@ The optimiser knows programs and their slots. Only what changes a structure know
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from flowbot.workflow.calls import most_calls
+from flowbot.workflow.calls import fillings, most_calls
 from flowbot.workflow.nodes import is_frozen, walk
 from flowbot.workflow.parameters import Parameters, ProgramParameters
 from flowbot.workflow.workflow import Workflow
@@ -23,7 +23,7 @@ class Slot:
     """A tunable place of a program.
 
     Args:
-        path: where: `refine/critic`; `app:plan`, the text `plan` of the program `app`.
+        path: where: `refine/critic`; `app:plan`, the text `plan` of the program `app`; `app:after/revise`, a step in its place `after`.
         kind: of the step: `llm`, `code`, `branch`, `merge`, …; `text` of a program's.
         parameters: what it is told, and how it is set.
         reads: what it reads, by reference.
@@ -87,12 +87,18 @@ class WorkflowProgram:
         object.__setattr__(self, "most_calls", max(1, most_calls(self.workflow)))
 
     def slots(self) -> Sequence[Slot]:
-        """Every step, in the order of the sketch; of a program its texts, each as a call that is told it, before the program."""
+        """Every step, in the order of the sketch; of a program its texts, each as a call that is told it, and the steps of what fills its
+        places, before the program."""
         sketch, found = self.workflow.sketch, list[Slot]()
         for path, node in walk(sketch):
             told, about = self.workflow.parameter(path), (node.references(), node.gives, is_frozen(sketch, path))
             if isinstance(told, ProgramParameters):
                 found += [Slot(f"{path}:{name}", "text", told.told(name), *about) for name in told.texts]
+                for name, filling in fillings(self.workflow, path):
+                    inner = (
+                        replace(each, path=f"{path}:{name}/{each.path}") for each in WorkflowProgram(filling).slots()
+                    )
+                    found += [replace(each, frozen=each.frozen or about[2]) for each in inner]
             found.append(Slot(path, node.kind, told, *about))
         return found
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from .core import read_core
-from .file import FORMAT
 from .nodes import CoreNode, HasNodes, LLMNode, LoopNode, MapNode, ProgramNode, walk
 from .parameters import ChoiceParameters, CoreParameters, LLMParameters, Parameters, ProgramParameters
 from .workflow import Workflow
@@ -27,8 +26,8 @@ def fillings(workflow: Workflow, path: str) -> Iterator[tuple[str, Workflow]]:
         UserError: if what stands there is no workflow.
     """
     told = workflow.parameters.get(path)
-    for name, data in (told.slots if isinstance(told, ProgramParameters) else {}).items():
-        yield name, Workflow.from_data({"flowbot": FORMAT, **data}, f"parameters.{path}.slots.{name}")
+    for name in told.slots if isinstance(told, ProgramParameters) else ():
+        yield name, workflow.filling(path, name)
 
 
 def most_calls(workflow: Workflow) -> int:

@@ -63,17 +63,37 @@ class Workflow(Closed):
 
     def parameter(self, node: str) -> Parameters:
         """The parameters of the node at a path; those of its kind with nothing set where the file gives none. `app:plan` is the text
-        `plan` of the program `app`, as the parameters of a call that is told it."""
+        `plan` of the program `app`, as the parameters of a call that is told it; `app:after/revise` the step `revise` of what fills its
+        place `after`."""
         path, _, text = node.partition(":")
         given = self.parameters.get(path)
         if given is None:
             given = PARAMETERS[node_at(self.sketch, path).kind]()
-        return given.told(text) if text and isinstance(given, ProgramParameters) else given
+        if not text or not isinstance(given, ProgramParameters):
+            return given
+        place, _, inner = text.partition("/")
+        return self.filling(path, place).parameter(inner) if inner else given.told(text)
+
+    def filling(self, path: str, place: str) -> Workflow:
+        """What fills a place of the program at a path.
+
+        Raises:
+            KeyError: if nothing does.
+            UserError: if what stands there is no workflow.
+        """
+        told = self.parameters[path]
+        data = told.slots[place] if isinstance(told, ProgramParameters) else {}
+        return Workflow.from_data({"flowbot": FORMAT, **data}, f"parameters.{path}.slots.{place}")
 
     def with_parameter(self, node: str, parameters: Parameters) -> Workflow:
         """The same workflow with other parameters for one node, or one text of a program."""
         path, _, text = node.partition(":")
         if text and isinstance(program := self.parameter(path), ProgramParameters):
+            place, _, inner = text.partition("/")
+            if inner:
+                filling = self.filling(path, place).with_parameter(inner, parameters).dump()
+                slots = {**program.slots, place: {name: part for name, part in filling.items() if name != "flowbot"}}
+                return self.with_parameter(path, program.model_copy(update={"slots": slots}))
             assert isinstance(parameters, LLMParameters)  # as `parameter` gives them
             return self.with_parameter(path, program.with_told(text, parameters))
         return Workflow(sketch=self.sketch, parameters={**self.parameters, node: parameters})

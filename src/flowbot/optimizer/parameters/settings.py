@@ -212,6 +212,8 @@ def others(value: Value, now: Scalar) -> list[Scalar]:
 
 def _joined(program: WorkflowProgram, path: str) -> bool:
     """Whether a merge that reads all samples reads the step."""
+    if ":" in path:  # in a program
+        return False
     nodes, name = Scope.of(program.workflow.sketch).at(path).nodes.values(), path.rpartition("/")[2]
     merges = [each for each in nodes if isinstance(each, MergeNode) and each.how in ("vote", "judge")]
     return any(split_reference(reference)[0] == name for each in merges for reference in each.inputs)

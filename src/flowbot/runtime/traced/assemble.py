@@ -53,7 +53,8 @@ def assembled(
         step = _step(by_id[id], address, asked.get(id), [name for name in by_id[id].texts if name not in sent], path)
         inner.append(_wired(step, read.get(id, ()), names))
         if filled and id in filled:
-            inner += [_within(each, address) for each in filled[id].steps]
+            place = f"{path}:{by_id[id].name}"
+            inner += [_within(each, address, place) for each in filled[id].steps]
     own = tuple(f"{path}:{name}" for name in read_outside if name not in sent)
     return _wired(replace(holder, texts=own, seconds=_seconds(names, read, by_id)), read.get("", ()), names), *inner
 
@@ -96,9 +97,10 @@ def _wired(step: Step, read: Sequence[Edge], names: Mapping[str, str]) -> Step:
     return replace(step, reads=tuple(dict.fromkeys((*step.reads, *(each.source for each in found)))), edges=found)
 
 
-def _within(step: Step, address: str) -> Step:
-    """A step of what fills a place, as a step inside of that place's call."""
-    return replace(step, address=f"{address}/{step.address}", reads=tuple(f"{address}/{each}" for each in step.reads))
+def _within(step: Step, address: str, place: str) -> Step:
+    """A step of what fills a place, as a step inside of that place's call, where it is tuned."""
+    reads = tuple(f"{address}/{each}" for each in step.reads)
+    return replace(step, address=f"{address}/{step.address}", reads=reads, texts=(f"{place}/{step.node}",))
 
 
 def _seconds(names: Mapping[str, str], read: Mapping[str, Sequence[Edge]], by_id: Mapping[str, Recorded]) -> float:
