@@ -257,14 +257,15 @@ async def test_what_is_left_over_of_a_run_starts_no_way_in() -> None:
                 tap.elsewhere("http://127.0.0.1/v1")
 
 
-def test_what_was_given_up_before_its_turn_is_not_sent() -> None:
+async def test_what_was_given_up_before_its_turn_is_not_sent() -> None:
     sent: list[int] = []
-    loop = asyncio.new_event_loop()
-    errand = Errand(loop, lambda: sent.append(1) or Answer(200, {}, b""))
+    errand = Errand(lambda: sent.append(1) or Answer(200, {}, b""))
     given_up = errand.post()
     given_up.cancel()
+    await asyncio.sleep(0)
     asking: Future[Any] = Future()
     asking.set_result(None)
     errand.run(asking)
-    loop.close()
     assert not sent
+    with pytest.raises(ConnectionAbortedError):
+        await errand.post()

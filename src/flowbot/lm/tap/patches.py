@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache, partial
 from threading import Lock
@@ -56,7 +57,7 @@ def _send(library: Any, wrapped: Callable[..., Any], _: Any, args: tuple[Any, ..
         return wrapped(*args, **kwargs)
 
     def once() -> Answer:
-        with _Faults(library, asked):
+        with _faults(library, asked):
             return _answer(wrapped(*args, **{**kwargs, "stream": False}))
 
     return _response(library, request, tap.call(asked, once), streamed=bool(kwargs.get("stream")))
@@ -76,7 +77,7 @@ async def _asend(
         return await wrapped(*args, **kwargs)
 
     async def once() -> Answer:
-        with _Faults(library, asked):
+        with _faults(library, asked):
             return _answer(await wrapped(*args, **{**kwargs, "stream": False}))
 
     return _response(library, request, await tap.acall(asked, once), streamed=bool(kwargs.get("stream")))
@@ -157,20 +158,13 @@ def _body(library: Any) -> Callable[[bytes], Any]:
     return type("Body", (_Body, library.SyncByteStream, library.AsyncByteStream), {})
 
 
-class _Faults:
+@contextmanager
+def _faults(library: Any, asked: Asked) -> Generator[None]:
     """What a library says of a request that met none or half an answer, as an infrastructure fault."""
-
-    def __init__(self, library: Any, asked: Asked) -> None:
-        self._library = library
-        self._asked = asked
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if not isinstance(error, self._library.RequestError):
-            return
-        shown = f"{self._asked.identity.base_url}: {type(error).__name__}: {hide_text(str(error))[:200]}"
-        late = isinstance(error, self._library.TimeoutException)
-        never = isinstance(error, self._library.UnsupportedProtocol | self._library.TooManyRedirects)
+    try:
+        yield
+    except library.RequestError as error:
+        shown = f"{asked.identity.base_url}: {type(error).__name__}: {hide_text(str(error))[:200]}"
+        late = isinstance(error, library.TimeoutException)
+        never = isinstance(error, library.UnsupportedProtocol | library.TooManyRedirects)
         raise InfrastructureError(shown, kind="timeout" if late else "connection", fatal=never) from None

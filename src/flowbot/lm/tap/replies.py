@@ -30,6 +30,8 @@ VECTORS_BYTES = 64_000_000
 DESERVED = (400, 413, 422)
 """Statuses by which an endpoint refuses a request for what stands in it: the program is told, and told the same again."""
 _CUT = ("length", "max_tokens", "max_output_tokens", "model_context_window_exceeded")
+_GROWING = ("content", "refusal", "text", "name", "arguments", "input")
+"""Members that a stream's events bring in pieces."""
 _FILTERED = ("content_filter", "refusal", "safety")
 
 
@@ -168,22 +170,23 @@ def _whole(asked: Asked, events: list[dict[str, Any]]) -> dict[str, Any] | None:
 def _message(events: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
     """Anthropic's."""
     whole: dict[str, Any] = {}
-    blocks: dict[Any, dict[str, Any]] = {}
     for each in events:
         match each.get("type"):
             case "message_start":
                 whole = dict(as_object(each.get("message")))
             case "content_block_start":
-                blocks[each.get("index")] = {**as_object(each.get("content_block")), "input": ""}
+                _grow(
+                    whole,
+                    {"content": [{**as_object(each.get("content_block")), "index": each.get("index"), "input": ""}]},
+                )
             case "content_block_delta":
-                block, delta = blocks.setdefault(each.get("index"), {}), as_object(each.get("delta"))
-                for name, part in (("text", "text"), ("input", "partial_json")):
-                    block[name] = str(block.get(name) or "") + str(delta.get(part) or "")
+                told = as_object(each.get("delta"))
+                part = {"index": each.get("index"), "text": told.get("text"), "input": told.get("partial_json")}
+                _grow(whole, {"content": [part]})
             case "message_delta":
-                whole |= as_object(each.get("delta"))
-                whole["usage"] = {**as_object(whole.get("usage")), **as_object(each.get("usage"))}
+                _grow(whole, {**as_object(each.get("delta")), "usage": as_object(each.get("usage"))})
             case "message_stop":
-                return {**whole, "content": list(blocks.values())}
+                return whole
             case _:
                 pass
     return None
@@ -192,28 +195,32 @@ def _message(events: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
 def _chunks(events: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
     """Those of chat completions and of completions."""
     whole: dict[str, Any] = {}
-    choices: dict[Any, dict[str, Any]] = {}
     for each in events:
-        whole |= {name: each[name] for name in ("model", "usage", "service_tier") if each.get(name)}
-        for given in map(as_object, _list(each.get("choices"))):
-            choice = choices.setdefault(given.get("index"), {"message": {"content": "", "tool_calls": []}})
-            choice["finish_reason"] = given.get("finish_reason") or choice.get("finish_reason")
-            delta, message = as_object(given.get("delta")), choice["message"]
-            message["content"] += str(delta.get("content") or delta.get("refusal") or given.get("text") or "")
-            for call in map(as_object, _list(delta.get("tool_calls"))):
-                _add_call(message["tool_calls"], call)
-    if not choices or not all(each["finish_reason"] for each in choices.values()):
+        _grow(whole, each)
+    choices = [as_object(each) for each in _list(whole.get("choices"))]
+    if not choices or not all(each.get("finish_reason") for each in choices):
         return None
-    return {**whole, "choices": list(choices.values())}
+    return {**whole, "choices": [{**each, "message": each.get("delta")} for each in choices]}
 
 
-def _add_call(calls: list[dict[str, Any]], part: Mapping[str, Any]) -> None:
-    index, function = part.get("index"), as_object(part.get("function"))
-    if not any(each["index"] == index for each in calls):
-        calls.append({"index": index, "function": {"name": "", "arguments": ""}})
-    called = next(each["function"] for each in calls if each["index"] == index)
-    for name in called:
-        called[name] += str(function.get(name) or "")
+def _grow(whole: dict[str, Any], part: Mapping[str, Any]) -> None:
+    """Add what an event brings: texts go on, what has an index is what had it before, and else the last that is said holds."""
+    for name, new in part.items():
+        old = whole.get(name)
+        if isinstance(new, dict):
+            held = whole[name] = as_object(old)
+            _grow(held, as_object(new))
+        elif isinstance(new, list):
+            items = whole[name] = _list(old)
+            for item in map(as_object, _list(new)):
+                there = next((each for each in items if each.get("index") == item.get("index")), None)
+                if there is None:
+                    items.append(there := {})
+                _grow(there, item)
+        elif name in _GROWING and isinstance(new, str):
+            whole[name] = f"{old or ''}{new}"
+        elif new or name == "index":
+            whole[name] = new
 
 
 def _list(value: Any) -> list[Any]:

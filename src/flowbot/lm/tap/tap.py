@@ -107,7 +107,6 @@ class Tap:
         self._numbers: dict[tuple[str, Identity, str], int] = defaultdict(int)
         self._lock = threading.Lock()
         self._asking: set[Future[Reply]] = set()
-        self._stopping = _Stopping(self._stop)
 
     @property
     def calls(self) -> int:
@@ -167,7 +166,7 @@ class Tap:
         Raises:
             Stop: for a request to a model that may not be sent.
         """
-        with self._stopping:
+        with self._stopping():
             return read_asked(url, headers, body, max_reply=self.models.max_reply, context=context_of)
 
     def call(self, asked: Asked, send: Callable[[], Answer]) -> Reply:
@@ -179,10 +178,10 @@ class Tap:
         self.require_thread()
         try:
             with self._entered(asked) as call:
-                errand = Errand(self._loop, send)
+                errand = Errand(send)
                 asking = self._submit(self._ask(call, errand.post))
                 errand.run(asking)
-                with self._stopping:
+                with self._stopping():
                     reply = asking.result()
                 return self._told(call, reply)
         except Stop:
@@ -197,7 +196,7 @@ class Tap:
         """
         here = asyncio.get_running_loop()
         try:
-            with self._entered(asked) as call, self._stopping:
+            with self._entered(asked) as call, self._stopping():
                 if here is self._loop:
                     reply = await self._ask(call, send)
                 else:
@@ -316,6 +315,16 @@ class Tap:
         future.add_done_callback(self._asking.discard)
         return future
 
+    @contextmanager
+    def _stopping(self) -> Generator[None]:
+        """What may not go on in the block leaves it as `Stop`."""
+        try:
+            yield
+        except (BudgetExceeded, InfrastructureError, Paused, UserError) as error:
+            raise self._stop(error) from error
+        except CancelledError:  # of a thread's call: its run was closed
+            raise _over() from None
+
     def _stop(self, error: Exception) -> Stop:
         self.stopped = self.stopped or error
         return Stop(error)
@@ -324,26 +333,6 @@ class Tap:
 def _over() -> Stop:
     """For what is left over of a run: it is no reason why that one stopped."""
     return Stop(Paused("the run that the call belongs to is over", stopped_by="signal"))
-
-
-class _Stopping:
-    """What may not go on in the block leaves it as `Stop`.
-
-    Args:
-        stop: makes one of an error.
-    """
-
-    def __init__(self, stop: Callable[[Exception], Stop]) -> None:
-        self._stop = stop
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, (BudgetExceeded, InfrastructureError, Paused, UserError)):
-            raise self._stop(error) from error
-        if isinstance(error, CancelledError):  # of a thread's call: its run was closed
-            raise _over() from None
 
 
 async def _ended(these: Collection[Future[None]], seconds: float | None = None) -> None:
