@@ -17,6 +17,7 @@ from flowbot.lm.proxy.bodies import Asked as Chat
 from flowbot.lm.proxy.chat import chat_answer, chat_events
 from flowbot.lm.proxy.responses import response_answer, response_events
 from flowbot.lm.tap.asked import Answer, Asked
+from flowbot.lm.tap.google import STREAM, WHOLE
 
 from .fake_behaviours import chance, fill
 
@@ -51,6 +52,10 @@ def made_up(asked: Asked, text: str) -> Answer:
             "choices": [choice],
         }
         return _events([("", whole), ("", "[DONE]")]) if asked.streamed else _json(whole)
+    if asked.dialect in (WHOLE, STREAM):
+        candidate = {"content": {"role": "model", "parts": [{"text": said}]}, "finishReason": "STOP"}
+        whole = {"candidates": [candidate], "usageMetadata": {"promptTokenCount": 8, "candidatesTokenCount": 8}}
+        return _events([("", whole)]) if asked.streamed else _json(whole)
     options: Any = data.get("stream_options")
     usage = isinstance(options, dict) and cast("dict[str, Any]", options).get("include_usage") is True
     chat = Chat(str(data.get("model")), Request((Message("user", ""),), 1), stream=asked.streamed, usage=usage)

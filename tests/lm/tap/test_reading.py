@@ -192,3 +192,45 @@ FILE = {"type": "input_file", "file_id": "f"}
 def test_what_is_no_text_of_a_request_is_reserved_for(more: dict[str, Any], tokens: int) -> None:
     found = asked(**more)
     assert request_bytes(found) == 64 + len(found.body.encode()) + tokens
+
+
+GOOGLE = "https://generativelanguage.googleapis.com/v1beta"
+CONTENTS: Any = {
+    "systemInstruction": {"parts": [{"text": "Be brief."}]},
+    "contents": [{"role": "user", "parts": [{"text": "Who?"}]}, {"role": "model", "parts": [{"text": "Me."}]}],
+    "generationConfig": {"maxOutputTokens": 9, "temperature": 0},
+}
+CALL = {"functionCall": {"name": "look", "args": {"q": "a"}}}
+USED = {"promptTokenCount": 7, "candidatesTokenCount": 4, "thoughtsTokenCount": 2, "totalTokenCount": 13}
+
+
+def google(way: str, body: Any, kind: str = "application/json") -> Reply:
+    found = read_asked(
+        f"{GOOGLE}/models/gemini-2.5-flash:{way}", {}, json.dumps(CONTENTS).encode(), max_reply=lambda who: 1
+    )
+    assert found is not None
+    assert (found.identity.provider, found.identity.name) == ("gemini", "gemini-2.5-flash")
+    assert [(each.role, each.content) for each in found.messages] == [
+        ("system", "Be brief."), ("user", "Who?"), ("assistant", "Me."),
+    ]  # fmt: skip
+    assert (found.max_tokens, found.temperature, found.streamed) == (9, 0, way != "generateContent")
+    return read_reply(found, Answer(200, {"content-type": kind}, body.encode()), 0.5)
+
+
+def test_googles_own_protocol_is_read() -> None:
+    first = {"candidates": [{"content": {"parts": [{"text": "hm", "thought": True}, {"text": "words"}]}}]}
+    last = {"candidates": [{"content": {"parts": [CALL]}, "finishReason": "MAX_TOKENS"}], "usageMetadata": USED}
+    parts = [part for each in (first, last) for part in each["candidates"][0]["content"]["parts"]]
+    whole = {**last, "candidates": [{"content": {"parts": parts}, "finishReason": "MAX_TOKENS"}]}
+    streamed = "".join(f"data: {json.dumps(each)}\n\n" for each in (first, last))
+    for reply in (
+        google("generateContent", json.dumps(whole)),
+        google("streamGenerateContent", streamed, "text/event-stream"),
+        google("streamGenerateContent", json.dumps([first, last])),
+    ):
+        assert (reply.text, reply.finish, reply.calls) == ("words", "length", (ToolUse("look", '{"q": "a"}'),))
+        assert (reply.usage.input_tokens, reply.usage.output_tokens, reply.thought) == (7, 6, 2)
+    with pytest.raises(InfrastructureError, match="broke off"):
+        google("streamGenerateContent", json.dumps([first]))
+    blocked = google("generateContent", json.dumps({"promptFeedback": {"blockReason": "SAFETY"}}))
+    assert (blocked.text, blocked.finish) == ("", "refusal")

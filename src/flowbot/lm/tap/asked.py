@@ -7,7 +7,7 @@ import re
 import zlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias, cast, get_args
 from urllib.parse import urlsplit
 
 from flowbot.fields import UserError
@@ -18,8 +18,12 @@ from flowbot.lm.counted import as_count, as_object
 from flowbot.lm.providers import providers
 from flowbot.lm.tiers import USUAL
 
-Dialect: TypeAlias = Literal["chat/completions", "completions", "responses", "embeddings", "messages"]
-DIALECTS: tuple[Dialect, ...] = ("chat/completions", "completions", "responses", "embeddings", "messages")
+from .google import STREAM, WHOLE, asked_as_chat
+
+Dialect: TypeAlias = Literal[
+    "chat/completions", "completions", "responses", "embeddings", "messages", "generateContent", "streamGenerateContent"
+]
+DIALECTS: tuple[Dialect, ...] = get_args(Dialect)
 """How a request's path ends, and so what its body means; the longer one first."""
 IDLE = (
     *("user", "metadata", "service_tier", "safety_identifier"),
@@ -36,7 +40,8 @@ _IMAGE, _IMAGE_OF = 6_000, {"gpt-4o-mini": 50_000}
 """Tokens of an image at most, whatever its bytes; more of models that count it so."""
 _IMAGES = re.compile(rb'"type"\s*:\s*"(?:image_url|input_image|image)"')
 _FILES = re.compile(
-    rb'"type"\s*:\s*"(?:file|input_file|document|input_audio|container_upload)"|"(?:previous_response_id|conversation)"\s*:\s*["{]'
+    rb'"type"\s*:\s*"(?:file|input_file|document|input_audio|container_upload)"'
+    rb'|"(?:previous_response_id|conversation|inlineData|inline_data|fileData|file_data)"\s*:\s*["{]'
 )
 """What is no text of the request, and of any length."""
 _LIMITS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
@@ -88,7 +93,7 @@ class Asked(Request):
     @property
     def streamed(self) -> bool:
         """Whether the reply comes as events."""
-        return self.data.get("stream") is True
+        return self.data.get("stream") is True or self.dialect == STREAM
 
     @property
     def drawn(self) -> bool:
@@ -99,7 +104,7 @@ class Asked(Request):
 
 def dialect_of(path: str) -> Dialect | None:
     """What the body that is posted to a path means; None where it is no request to a model."""
-    return next((each for each in DIALECTS if path.rstrip("/").endswith(f"/{each}")), None)
+    return next((each for each in DIALECTS if path.rstrip("/").endswith((f"/{each}", f":{each}"))), None)
 
 
 def read_asked(
@@ -131,14 +136,18 @@ def read_asked(
     data = None if dialect is None else _json(body)
     if dialect is None or data is None:
         return None
+    base, sent = path[: -len(dialect) - 1], data
+    if dialect in (WHOLE, STREAM):
+        base, _, name = base.rpartition("/models/")
+        data = asked_as_chat(sent, name)
     model = data.get("model")
     if not isinstance(model, str) and "/deployments/" not in path:  # as Azure's older addresses name it
         return None
     if len(body) > MOST_BODY:
         raise UserError("program", f"a request of {len(body):,} bytes to a model", f"at most {MOST_BODY:,} bytes")
-    base_url = public_url(path[: -len(dialect) - 1] + mark + query)
+    base_url = public_url(base + mark + query)
     identity = Identity(provider_of(base_url, dialect), base_url, model if isinstance(model, str) else "")
-    kept = {name: value for name, value in sorted(data.items()) if name not in IDLE}
+    kept = {name: value for name, value in sorted(sent.items()) if name not in IDLE}
     told = {name: value for name in TELLING if (value := headers.get(name))}
     limit = max((limit for name in _LIMITS if (limit := as_count(data.get(name)))), default=0) or max_reply(identity)
     choices = max(as_count(data.get(name)) or 1 for name in ("n", "best_of")) * _prompts(data)
@@ -158,7 +167,7 @@ def read_asked(
         tier=tier if isinstance(tier, str) and tier not in USUAL else "",
         dialect=dialect,
         identity=identity,
-        data=data,
+        data=sent,
     )
 
 
@@ -168,7 +177,8 @@ def provider_of(base_url: str, dialect: Dialect) -> str:
     if host.endswith((".openai.azure.com", ".cognitiveservices.azure.com")):
         return "azure"
     known = (name for name, row in providers().items() if row.base_url and urlsplit(row.base_url).netloc == host)
-    return next(known, "anthropic" if dialect == "messages" else "openai")
+    speaks = {"messages": "anthropic", WHOLE: "gemini", STREAM: "gemini"}
+    return next(known, speaks.get(dialect, "openai"))
 
 
 def messages_of(data: Mapping[str, Any]) -> list[Message]:

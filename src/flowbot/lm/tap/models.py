@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import cast
+from urllib.parse import urlsplit
 
 from flowbot.fields import UserError
 from flowbot.lm.client import Identity, Patience, Reply, Request
@@ -118,7 +119,8 @@ class _Sent:
 
     def __init__(self, identity: Identity) -> None:
         row = providers().get(identity.provider)
-        there = row is not None and bool(row.base_url) and identity.base_url.startswith(row.base_url)
+        hosts = {urlsplit(each).netloc for each in (identity.base_url, row.base_url if row else "")}
+        there = row is not None and len(hosts) == 1
         self.identity = identity
         self.default_concurrency = row.concurrency if row is not None else 16
         self.max_concurrency = GROWTH * self.default_concurrency

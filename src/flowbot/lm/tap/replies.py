@@ -24,6 +24,7 @@ from flowbot.lm.refusals import is_policy, is_too_long
 from flowbot.lm.tiers import Tier
 
 from .asked import Answer, Asked, calls_of, text_of
+from .google import STREAM, WHOLE, added_up, answered_as_chat
 
 VECTORS_BYTES = 64_000_000
 """Of an answer with embeddings: some thousand vectors in decimals."""
@@ -61,13 +62,16 @@ def read_reply(asked: Asked, answer: Answer, seconds: float) -> Reply:
     if not 200 <= answer.status < 300:
         return _refused(_fault(shown, answer, read_error(text), answer.status), raw, seconds)
     events = _events(text) if "event-stream" in raw.type or text.startswith(("data:", "event:")) else None
+    if asked.dialect == STREAM and text.startswith("["):  # as it comes to who does not ask for events
+        events = _list(as_object(json_object(f'{{"events": {text}}}')).get("events"))
     found = json_object(text) if events is None else _whole(asked, events)
     if found is None:
         what = "the answer broke off" if events else "answered with something that is no JSON object"
         raise InfrastructureError(f"{shown}: {what}", kind="garbage", took=_served())
     if (details := fault_in(found)) is not None:
         return _refused(_fault(shown, answer, details, status_of(details)), raw, seconds)
-    return _reply(asked, found if raw.body == text else known().data(found), raw, seconds)
+    found = found if raw.body == text else known().data(found)
+    return _reply(asked, answered_as_chat(found) if asked.dialect in (WHOLE, STREAM) else found, raw, seconds)
 
 
 def _fault(shown: str, answer: Answer, details: ErrorDetails, status: int) -> HttpFault:
@@ -163,6 +167,8 @@ def _whole(asked: Asked, events: list[dict[str, Any]]) -> dict[str, Any] | None:
         case "responses":
             ends = ("response.completed", "response.incomplete", "response.failed")
             return next((as_object(each.get("response")) for each in events if each.get("type") in ends), None)
+        case "generateContent" | "streamGenerateContent":
+            return added_up(events)
         case _:
             return _chunks(events)
 
