@@ -58,7 +58,9 @@ class StepView:
     @property
     def frozen(self) -> bool:
         """Whether the user forbids to change it, or the program that it is in."""
-        return (self.inner is not None and self.inner.frozen) or is_frozen(self.workflow.sketch, self.path.partition(":")[0])
+        return (self.inner is not None and self.inner.frozen) or is_frozen(
+            self.workflow.sketch, self.path.partition(":")[0]
+        )
 
     @property
     def how(self) -> str:
@@ -104,7 +106,9 @@ class StepView:
     def skips(self) -> frozenset[str]:
         """Paths of the steps whose feedback reaches it by skip connections."""
         around = self.path.rpartition("/")[0]
-        return frozenset(f"{around}/{each}".lstrip("/") for each in self.node.feedback_from if not (self.call or self.inner))
+        return frozenset(
+            f"{around}/{each}".lstrip("/") for each in self.node.feedback_from if not (self.call or self.inner)
+        )
 
     @property
     def task_outputs(self) -> dict[str, str]:
