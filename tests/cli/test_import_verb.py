@@ -8,6 +8,7 @@ import pytest
 from cli_help import FAKE, flowbot, write_flow, write_task
 from core_programs import PROGRAMS
 
+from flowbot.report.prompts import step_prompts
 from flowbot.workflow.core import read_core
 from flowbot.workflow.nodes import CoreNode
 from flowbot.workflow.parameters import CoreParameters
@@ -112,3 +113,21 @@ def test_other_exports_refuse_a_program_in_words(capsys: Capture, tmp_path: Path
     told = Workflow.load(flow).parameter("plan")
     assert isinstance(told, CoreParameters)
     assert told.program == TEXT
+
+
+def test_where_prompts_are_read_its_text_stands_and_two_texts_differ_line_by_line(
+    capsys: Capture, tmp_path: Path
+) -> None:
+    flow, other = tmp_path / "a.flow.yaml", tmp_path / "b.flow.yaml"
+    flowbot(capsys, "import", str(ORDERS / "count.core.txt"), "--out", str(flow))
+    workflow = Workflow.load(flow)
+    assert [(each.step, each.text) for each in step_prompts(workflow, None)] == [("plan", TEXT)]
+    told = workflow.parameter("plan")
+    changed = told.model_copy(update={"program": TEXT.replace("Add up the numbers", "Sum the numbers")})
+    workflow.with_parameter("plan", changed).save(other)
+    (only,) = flowbot(capsys, "diff", str(flow), str(other), "--json").json["texts"]
+    assert (only["node"], only["what"], [kind for kind, _ in only["pieces"]]) == (
+        "plan",
+        "program",
+        ["same", "gone", "new", "same"],
+    )

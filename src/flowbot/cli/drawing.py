@@ -93,7 +93,7 @@ def _facts(workflow: Workflow, path: str, node: Node, inner: int) -> Iterator[st
 
 def _texts(parameters: Parameters, inner: int) -> Iterator[str]:
     """A step's prompt or code."""
-    from flowbot.workflow.parameters import CodeParameters, LLMParameters, ProgramParameters
+    from flowbot.workflow.parameters import CodeParameters, CoreParameters, LLMParameters, ProgramParameters
 
     prompt = (
         parameters.instruction_text if isinstance(parameters, LLMParameters) else getattr(parameters, "instruction", "")
@@ -105,6 +105,8 @@ def _texts(parameters: Parameters, inner: int) -> Iterator[str]:
     if isinstance(parameters, ProgramParameters):
         for name in parameters.texts:
             yield from _cut(wrap(f"{name} “{' '.join(parameters.plain_text(name).split())}”", inner), 3, inner)
+    if isinstance(parameters, CoreParameters):
+        yield from _cut(parameters.program.splitlines(), 4, inner)
     if isinstance(parameters, CodeParameters):
         yield from _cut([line for line in parameters.code.splitlines() if line.strip()], 4, inner)
 

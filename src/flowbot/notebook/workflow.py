@@ -8,7 +8,7 @@ from flowbot.draw.svg import draw_svg
 from flowbot.fields.words import listed
 from flowbot.workflow.captions import kind_text
 from flowbot.workflow.nodes import walk
-from flowbot.workflow.parameters import ChoiceParameters, CodeParameters, LLMParameters
+from flowbot.workflow.parameters import ChoiceParameters, CodeParameters, CoreParameters, LLMParameters
 from flowbot.workflow.prompt import prompt_text
 from flowbot.workflow.workflow import Workflow
 
@@ -56,6 +56,8 @@ def _told(workflow: Workflow, path: str) -> Iterator[Markup]:
             yield text(given.instruction)
         case CodeParameters() if given.code:
             yield text(given.code)
+        case CoreParameters():
+            yield text(given.program)
         case _:
             return
 

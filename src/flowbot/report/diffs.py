@@ -19,7 +19,13 @@ from flowbot.run.result import RunResult
 from flowbot.run.view import read_run
 from flowbot.workflow.diff import diff as changes_between
 from flowbot.workflow.nodes import walk
-from flowbot.workflow.parameters import ChoiceParameters, CodeParameters, LLMParameters, ProgramParameters
+from flowbot.workflow.parameters import (
+    ChoiceParameters,
+    CodeParameters,
+    CoreParameters,
+    LLMParameters,
+    ProgramParameters,
+)
 from flowbot.workflow.prompt import prompt_text
 from flowbot.workflow.scope import Scope
 from flowbot.workflow.workflow import Workflow
@@ -158,7 +164,7 @@ def text_diffs(before: Workflow, after: Workflow) -> tuple[TextDiff, ...]:
         for what in dict.fromkeys([*old, *new]):
             left, right = old.get(what, ""), new.get(what, "")
             if left != right:
-                code = what in ("code", "demonstrations")
+                code = what in ("code", "program", "demonstrations")
                 diffs.append(TextDiff(node, what, code, pieces(left, right, lines=code)))
     return tuple(diffs)
 
@@ -207,6 +213,9 @@ def node_texts(workflow: Workflow, node: str) -> dict[str, str]:
         texts = {"instruction": parameters.instruction, "settings": _settings(parameters)}
     elif isinstance(parameters, CodeParameters):
         texts = {"code": parameters.code}
+    elif isinstance(parameters, CoreParameters):
+        tools = f"tools {', '.join(parameters.tools)}" if parameters.tools else ""
+        texts = {"program": parameters.program, "settings": tools}
     elif isinstance(parameters, ProgramParameters):
         texts = {name: parameters.text(name) or "" for name in parameters.texts}
         texts["values"] = ", ".join(f"{name} {value}" for name, value in parameters.values.items())

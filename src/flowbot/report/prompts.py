@@ -10,7 +10,14 @@ from flowbot.export.exported import ExportedStep, mark
 from flowbot.export.exporting import exported
 from flowbot.fields import UserError
 from flowbot.workflow.captions import kind_text
-from flowbot.workflow.parameters import ChoiceParameters, CodeParameters, LLMParameters, Parameters, ProgramParameters
+from flowbot.workflow.parameters import (
+    ChoiceParameters,
+    CodeParameters,
+    CoreParameters,
+    LLMParameters,
+    Parameters,
+    ProgramParameters,
+)
 from flowbot.workflow.workflow import Workflow
 
 _ANY = "fake/any"
@@ -26,7 +33,7 @@ class StepPrompt:
         kind: what it is, in a word or two.
         model: the model that it asks; "" for a step that asks none, and where nobody knows.
         messages: role and text of each message; none for a step of code.
-        code: the code of a step that has some.
+        code: the code of a step that has some, or its program in words.
         settings: what else a request has, as temperature.
         response_format: what the reply is held to; None where it is plain text.
     """
@@ -81,10 +88,17 @@ def _told(step: ExportedStep, workflow: Workflow) -> StepPrompt:
         kind=kind_text(step.node),
         model="" if asked is None or asked.model.name == _ANY else asked.model.name,
         messages=_texts(parameters) if asked is None else tuple((e.role, e.text(mark)) for e in asked.messages),
-        code=parameters.code if isinstance(parameters, CodeParameters) else "",
+        code=_written(parameters),
         settings={} if asked is None else asked.settings,
         response_format=None if asked is None else asked.response_format,
     )
+
+
+def _written(parameters: Parameters | None) -> str:
+    """The code of a step, or its program in words."""
+    if isinstance(parameters, CoreParameters):
+        return parameters.program
+    return parameters.code if isinstance(parameters, CodeParameters) else ""
 
 
 def _texts(parameters: Parameters | None) -> tuple[tuple[str, str], ...]:
