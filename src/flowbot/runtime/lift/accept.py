@@ -117,7 +117,7 @@ def _results(run: Ran, name: str, tool: Tool) -> Any:
     names = [each.name for each in tool.signature.inputs]
     made = [each for each in run.calls if each.kind == "tool" and each.name == name]
     known = {canonical_json({key: each.given.get(key) for key in names}): each.gave for each in made}
-    defaults: Mapping[str, Any] = next((each.given for each in made if each.given), {})
+    defaults: Mapping[str, Any] = next((each.given for each in made if each.given), dict[str, Any]())
 
     async def call(**given: Any) -> Any:
         return known[canonical_json({key: given.get(key, defaults.get(key)) for key in names})]
