@@ -32,6 +32,7 @@ from flowbot.workflow.workflow import Workflow
 METHODS = (
     "flowbot", "random", "flowbot+layerwise", "none+none", "paper", "paper+blame", "none+layerwise", "none+autodiff",
     "flowbot+autodiff", "none+textgrad", "paper+textgrad", "aflow", "aflow+blame",
+    "autoflow", "autoflow-words+blame",
 )  # fmt: skip
 UNREADABLE = "I would rather not say."
 
