@@ -70,7 +70,8 @@ def test_seeds_that_found_the_same_have_no_difference_whatever_rounding_leaves()
     """The mean of three equal variances may round to less than that of the mean scores."""
     same = [[1.0, 1 / 3, 0.1]] * 3
     found, p = difference_over_seeds(same, same[:1])
-    assert p == 1.0 and found.mean == pytest.approx(0.0)
+    assert p == 1.0
+    assert found.mean == pytest.approx(0.0)
 
 
 def test_seeds_that_vary_alone_are_compared_as_two_samples_of_seeds() -> None:
