@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -162,6 +163,9 @@ def test_a_graph_is_named_in_a_task_file_and_what_is_said_of_it_holds(tmp_path: 
     file.write_text(f"{text}programs: [{{call: app.py:graph, effects: writes, max_calls: 1}}]\n", encoding="utf-8")
     found = fb.Task.load(file)
     (program,) = found.programs
+    assert not iscoroutinefunction(
+        type(program.call).__call__
+    )  # nodes that block would use up the threads of the run's loop
     assert ([each.name for each in program.tunable], program.effects, program.max_calls) == (["say"], "writes", 1)
     with pytest.raises(UserError, match="a program that writes"):
         fb.evaluate("app.py:graph", found, lm="fake/echo", cache_dir=tmp_path)

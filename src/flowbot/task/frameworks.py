@@ -6,6 +6,7 @@ model of the run; a graph runs with its nodes as steps, and its nodes' own clien
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import re
 import secrets
@@ -117,12 +118,15 @@ class LangGraphProgram:
         drawn = self._graph.get_graph()
         return f"langgraph {stable_hash([nodes, sorted(str(each) for each in drawn.edges)])[:16]}"
 
-    async def __call__(self, **inputs: Any) -> dict[str, Any]:
-        """Run it: the state in the end."""
+    def __call__(self, **inputs: Any) -> dict[str, Any]:
+        """Run it: the state in the end.
+
+        On an event loop of its own: nodes that block are put into the loop's few threads, and the run's own loop needs those to answer them.
+        """
         config = {
             "configurable": {"thread_id": secrets.token_hex(8)}
         }  # for a graph with a memory: each run has its own
-        return dict(await self._graph.ainvoke(inputs, config))
+        return dict(asyncio.run(self._graph.ainvoke(inputs, config)))
 
 
 def framework_program(found: object) -> DSPyProgram | LangGraphProgram | None:
