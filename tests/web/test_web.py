@@ -7,7 +7,9 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
+from http.client import HTTPConnection
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
@@ -69,6 +71,23 @@ async def test_a_key_is_asked_for_but_on_public_paths_and_never_told() -> None:
         assert (await asked(f"{url}/open"))[0] == 200
         status, text = await asked(url, headers={"Authorization": "Bearer another"})
         assert (status, KEY in text, "another" in text) == (401, False, False)
+
+
+async def test_who_reads_no_answer_before_all_is_sent_is_told_too() -> None:
+    async with on_port(guarded(most_bytes=100)) as (url, _):
+        client = HTTPConnection(urlsplit(url).netloc, timeout=60)
+
+        def told() -> int:
+            client.request("POST", "/", b"x" * 20 * 2**20, {"Connection": "close"})
+            return client.getresponse().status
+
+        assert await asyncio.to_thread(told) == 413
+        reader, writer = await asyncio.open_connection(client.host, client.port)
+        head = f"POST / HTTP/1.1\r\nHost: {client.host}\r\nExpect: 100-continue\r\nContent-Length: 101\r\n\r\n"
+        writer.write(head.encode())  # who asks first is told before anything is sent
+        assert b"413" in await reader.readline()
+        writer.close()
+        client.close()
 
 
 async def test_a_body_has_a_largest_size_said_or_not() -> None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 4 * 2**20
 """Of a request's body, where nothing else is said."""
+DROPPED = 256 * 2**20
+"""Of one that is too long, so much is let in before it is answered."""
 SECONDS = 30.0
 """That a body may take to come."""
 
@@ -30,7 +32,7 @@ class Guard:
     - A page of another site cannot ask: the `Host` must be an address, `localhost` or one of `names` (a name that an attacker
       lets point here is none of these), and an `Origin` must be that same host.
     - The key, where there is one, is `Authorization: Bearer KEY` or `X-Api-Key: KEY`.
-    - A body that is too large is refused unread; one that comes too slowly is not waited for.
+    - A body that is too large is refused and not kept; one that comes too slowly is not waited for.
 
     What is refused is answered as `refusal` says: 401, 403, 408, 413. Web sockets are refused.
 
@@ -66,9 +68,11 @@ class Guard:
             return
         if scope["type"] == "http":
             headers = dict[bytes, bytes](scope["headers"])
-            refused = self._stranger(scope["path"], headers) or self._too_long(headers)
+            refused, too_long = self._stranger(scope["path"], headers), self._too_long(headers)
+            if refused is None and too_long and b"expect" in headers:
+                refused = self._too_large()
             if refused is None and (b"content-length" in headers or b"transfer-encoding" in headers):
-                body = await self._whole(receive)
+                body = await self._whole(receive, too_long)
                 if body is None:
                     return
                 if isinstance(body, bytes):
@@ -98,27 +102,32 @@ class Guard:
                 return refusal(401, "key: found none, or a wrong one; expected Authorization: Bearer KEY")
         return None
 
-    def _too_long(self, headers: dict[bytes, bytes]) -> Response | None:
+    def _too_long(self, headers: dict[bytes, bytes]) -> bool:
         length = headers.get(b"content-length", b"0")
-        return self._too_large() if not length.isdigit() or len(length) > 18 or int(length) > self._most else None
+        return not length.isdigit() or len(length) > 18 or int(length) > self._most
 
     def _too_large(self) -> Response:
         return refusal(413, f"body: found more than {self._most:,} bytes; expected fewer")
 
-    async def _whole(self, receive: Receive) -> bytes | Response | None:
-        """The body, or why it is refused; None: the client has gone."""
+    async def _whole(self, receive: Receive, too_long: bool) -> bytes | Response | None:
+        """The body, or why it is refused; None: the client has gone.
+
+        One that is too long is let in and dropped, up to `DROPPED`: most clients read no answer before they have sent all.
+        """
         parts, size, cut = list[bytes](), 0, Cut(self._seconds)
         try:
             while True:
                 message = await receive()
                 if message["type"] == "http.disconnect":
                     return None
-                parts.append(message.get("body", b""))
-                size += len(parts[-1])
-                if size > self._most:
-                    return self._too_large()
-                if not message.get("more_body", False):
-                    return b"".join(parts)
+                size += len(part := message.get("body", b""))
+                too_long = too_long or size > self._most
+                if too_long:
+                    parts.clear()
+                else:
+                    parts.append(part)
+                if not message.get("more_body", False) or size > DROPPED:
+                    return self._too_large() if too_long else b"".join(parts)
         except asyncio.CancelledError:
             if not cut.owns():
                 raise
