@@ -203,7 +203,7 @@ def paused(reason: str, stopped_by: str, arguments: Sequence[str]) -> int:
     """Say that the work is paused and how it goes on; returns the exit status for that."""
     _log.info("paused: %s", reason, extra={"event": "run.paused", "stopped_by": stopped_by})
     again = "run the same command again; no call is made twice"
-    first = {"signal": "To go on,", "seconds": "To go on,", "metric": "Mend the metric, then"}
+    first = {"signal": "To go on,", "seconds": "To go on,", "metric": "Mend the metric, then", "batch": "To fetch it,"}
     mend = f"{first.get(stopped_by, 'When that is mended,')} {again}"
     complain(f"paused ({stopped_by}): {reason.rstrip('.')}. {mend}: {command_line('flowbot', *arguments)}")
     return PAUSED

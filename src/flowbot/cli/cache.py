@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from flowbot.runtime.cache import Cache
     from flowbot.store.limits import Limits
 
-Kind = Literal["lm", "tool", "code", "metric", "probe", "tries", "copy"]
+Kind = Literal["lm", "tool", "code", "metric", "probe", "tries", "copy", "batch"]
 """As `flowbot.store.Kind`, which is not loaded for the sake of a command line's help."""
 _SHOWN = 20
 _FILE = Parameter(name="FILE")

@@ -128,6 +128,11 @@ class Calls:
     """Tokens read and written by an endpoint in a minute at most."""
     hedge: Annotated[bool, Parameter(group=MODELS, negative=(), show_default=False)] = False
     """Send a call that takes much longer than its like a second time and take the first answer; both are paid for."""
+    batch: Annotated[bool, Parameter(group=MODELS, negative=(), show_default=False)] = False
+    """Run and score examples through the models' batch endpoints: at half the price, and later. The command ends (exit status 3) once a
+    batch is submitted, and the same command fetches it."""
+    wait: Annotated[bool, Parameter(group=MODELS, negative=(), show_default=False)] = False
+    """With --batch: wait for it."""
     sandbox: Annotated[
         Literal["monty", "bubblewrap"] | None, Parameter(group=MODELS, show_default=False, help=_SANDBOX)
     ] = None
@@ -177,7 +182,9 @@ class Calls:
         """How fast endpoints may be called."""
         from flowbot.lm.pace import Pace
 
-        return Pace(self.concurrency, self.requests_per_minute, self.tokens_per_minute, self.hedge)
+        return Pace(
+            self.concurrency, self.requests_per_minute, self.tokens_per_minute, self.hedge, self.batch, self.wait
+        )
 
     def settings(self, stop: StopSignal) -> WorkbenchSettings:
         """Ceilings, and how and where calls are made, as `fb.optimize` and the workbench take them."""

@@ -113,8 +113,10 @@ def conclude(result: RunResult, job: Job, console: Console) -> int:
     return FAILED
 
 
-def _pause(stopped_by: str) -> Literal["signal", "seconds", "infrastructure"]:
-    return stopped_by if stopped_by == "signal" or stopped_by == "seconds" else "infrastructure"
+def _pause(stopped_by: str) -> Literal["signal", "seconds", "batch", "infrastructure"]:
+    return (
+        stopped_by if stopped_by == "signal" or stopped_by == "seconds" or stopped_by == "batch" else "infrastructure"
+    )
 
 
 def _announce(job: Job, search: SearchOptions, plan: Plan, console: Console) -> None:

@@ -9,7 +9,7 @@ from .secrets import hide_text
 from .values import Usage
 
 FaultKind = Literal["auth", "not_found", "rate_limit", "server", "connection", "timeout", "garbage", "disk", "other"]
-StoppedBy = Literal["signal", "seconds", "infrastructure", "callback"]
+StoppedBy = Literal["signal", "seconds", "infrastructure", "callback", "batch"]
 
 
 def safe_text(text: str) -> str:
@@ -203,7 +203,7 @@ class Paused(_ShortError):
 
     Args:
         reason: why, in one line.
-        stopped_by: `signal`, `seconds`, `infrastructure`, or `callback` where one of the user's raised.
+        stopped_by: `signal`, `seconds`, `infrastructure`, `batch` where one is under way, or `callback` where one of the user's raised.
     """
 
     def __init__(self, reason: str, *, stopped_by: StoppedBy) -> None:

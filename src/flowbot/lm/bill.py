@@ -179,6 +179,12 @@ class Bill:
         self._note(took)
         await self.session.store.put(self.key, {"tries": members(self.besides)}, kind="tries")
 
+    def at_once(self) -> None:
+        """It goes by no batch: what is reserved next is at the usual price."""
+        self.release()
+        if self._worst.usd is not None:
+            self._worst = altered(self._worst, usd=self.account.cost(self._worst))
+
     def copy(self) -> Copy | None:
         """Room for a second sending beside the first; None where there is none at once."""
         room = None

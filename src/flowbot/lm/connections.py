@@ -14,6 +14,8 @@ from .client import Client
 from .clock import RealClock
 from .gate import Gate
 from .pace import Pace
+from .parking import WIDTH as BATCH_WIDTH
+from .parking import Parking
 
 Say = Callable[[str], None]
 """Told news in a line, such as of a model that is fetched; from any thread."""
@@ -61,6 +63,7 @@ class Connections:
         self.store = store
         self.pace = pace or Pace()
         self.turns = Turns()
+        self.parking = Parking(wait=self.pace.wait) if self.pace.batch else None
         self._keep = keep
         self._clients: dict[str, Client] = {}
         self._users: dict[str, list[Say | None]] = {}
@@ -83,6 +86,8 @@ class Connections:
     @property
     def width(self) -> int:
         """Examples to work on at once, so that calls are always waiting and yet not all examples are in memory."""
+        if self.parking is not None:
+            return BATCH_WIDTH
         return max(NARROWEST, WIDTH * sum(gate.most for gate in self._gates.values()))
 
     def share(self, name: str, make: Callable[[Say], Client], say: Say | None = None) -> Client:
@@ -111,6 +116,8 @@ class Connections:
 
     async def close(self) -> None:
         """Close all clients. May be called twice."""
+        if self.parking is not None:
+            await self.parking.close()
         clients, self._clients = self._clients, {}
         self._users.clear()
         async with AsyncExitStack() as stack:  # also where closing one of them fails

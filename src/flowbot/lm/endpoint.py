@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import nullcontext
 from dataclasses import replace
 
 from flowbot.fields import DeniedError, InfrastructureError, ModelError, RefusedError, Usage, UserError
@@ -14,6 +15,7 @@ from .clock import Clock, RealClock
 from .connections import Connections
 from .flight import Flight
 from .hedge import Hedge
+from .openai import OpenAIClient
 from .providers import providers
 from .retry import RetryPolicy
 from .rows import StoredRow
@@ -53,6 +55,7 @@ class Endpoint:
         self.gate = connections.gate(client)
         self.clock: Clock = getattr(client, "clock", None) or RealClock()
         self.patient: bool = getattr(client, "patient", False)
+        self.parking = connections.parking
         self.hedge = Hedge(client, self.gate, self.clock) if connections.pace.hedge else None
         self._retry: RetryPolicy = retry or getattr(client, "retry", None) or RetryPolicy()
 
@@ -74,10 +77,15 @@ class Endpoint:
         """
         with chat_span(self.client.identity, request, model=self.name, purpose=bill.purpose, key=bill.key) as span:
             call = _Call(self, request, bill, flight, span)
-            try:
-                reply = await call.send()
-            except (InfrastructureError, RefusedError) as fault:
-                reply = await self._again(fault, call, bill)
+            reply = None
+            if self.parking is not None and isinstance(self.client, OpenAIClient):
+                reply = await self.parking.reply(self.client, self.name, request, bill, flight)
+            if reply is None:
+                with nullcontext() if self.parking is None else self.parking.moving():
+                    try:
+                        reply = await call.send()
+                    except (InfrastructureError, RefusedError) as fault:
+                        reply = await self._again(fault, call, bill)
             if isinstance(reply, Reply):
                 span.replied(reply)
         return reply

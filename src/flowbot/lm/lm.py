@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import nullcontext
 from copy import copy
 from dataclasses import replace
 from functools import partial
@@ -20,12 +21,13 @@ from .endpoint import Endpoint
 from .flight import Flight
 from .json_tools import as_json
 from .native_tools import PREAMBLE, functions
+from .parking import PURPOSES
 from .prices import PriceOf, listed
 from .retry import RetryPolicy
 from .rows import StoredRow
 from .session import Session
 from .thinking import PURPOSE, QUESTION, seen_thinking_budget
-from .tiers import Tier
+from .tiers import BATCH, Tier
 
 
 class LM:
@@ -144,11 +146,13 @@ class LM:
                 # Everybody has a turn, so that hits come in the order in which the calls were first made.
                 await asyncio.sleep(0)
                 return self._told(row, request, draw)
+        parking = self.endpoint.parking
         while True:
             try:
-                row = await session.flights.join(
-                    key, self.endpoint, lambda flight: self._fly(key, request, purpose, draw, flight)
-                )
+                with nullcontext() if parking is None else parking.asking():
+                    row = await session.flights.join(
+                        key, self.endpoint, lambda flight: self._fly(key, request, purpose, draw, flight)
+                    )
                 break
             except BudgetExceeded as error:
                 if error.budget in session.budget.path:
@@ -241,7 +245,7 @@ class LM:
 
     async def _fly(self, key: str, request: Request, purpose: str, draw: Draw, flight: Flight) -> StoredRow:
         store = self.session.store
-        bill = Bill(self._account, key, purpose, self._worst(request), counted=key in self.session.charged)
+        bill = Bill(self._account, key, purpose, self._worst(request, purpose), counted=key in self.session.charged)
         try:
             row = await bill.reserve()
             paid = row if row is not None else await self._pay(request, draw, flight, bill)
@@ -287,7 +291,7 @@ class LM:
         bill.settle(took)
         return value
 
-    def _worst(self, request: Request) -> Usage:
+    def _worst(self, request: Request, purpose: str = "") -> Usage:
         """The most that the call can take. A token has at least one byte, so a text's bytes bound its tokens."""
         if not self.session.budget.needs_worst_case:
             return ONE_CALL
@@ -299,5 +303,6 @@ class LM:
         worst = Usage(calls=1, input_tokens=read, output_tokens=request.max_tokens)
         if not self.session.budget.limits("usd"):
             return worst
-        usd = [self._account.cost(worst, tier) for tier in {"", request.tier}]
+        parks = self.endpoint.parking is not None and purpose in PURPOSES and getattr(self.client, "batches", None)
+        usd = [self._account.cost(worst, tier) for tier in ({BATCH} if parks else {"", request.tier})]
         return altered(worst, usd=None if None in usd else max(filter(None, usd), default=0.0))

@@ -11,6 +11,7 @@ from typing import Any, Protocol, cast
 from flowbot.fields import InfrastructureError, ModelError, RefusedError, Usage
 from flowbot.store import Store
 
+from .batch_forms import Batches
 from .calls_in_text import split_calls
 from .capabilities import REPLY_TOOL, Capabilities, format_hint, format_parameters, without_system
 from .client import TOO_LONG, Finish, Identity, Message, Patience, Reply, Request, ToolUse
@@ -76,6 +77,7 @@ class OpenAIClient:
         concurrency: calls at once by default.
         options: what the model string asks for besides.
         account: who pays, see `Client`; "" where only one does.
+        batches: its batch endpoint; None where it has none.
     """
 
     def __init__(
@@ -89,6 +91,7 @@ class OpenAIClient:
         concurrency: int = 16,
         options: ModelOptions | None = None,
         account: str = "",
+        batches: Batches | None = None,
     ) -> None:
         self.identity = identity
         self._wire = wire
@@ -102,6 +105,7 @@ class OpenAIClient:
         self.tier = self._options.tier
         self.patient = self.tier.asked == FLEX
         self.retry = PATIENT if self.patient else None
+        self.batches = batches
 
     @property
     def capabilities(self) -> Capabilities:
@@ -145,9 +149,26 @@ class OpenAIClient:
             self._learnt.taken |= _used(asked, can)
             return from_json(reply, request) if asked is not request else reply
 
+    async def asked(self, request: Request) -> tuple[Request, dict[str, Any]]:
+        """The request as it is put to the endpoint, and its body, for a batch: no tier is asked for in one."""
+        can = await self._learnt.recall()
+        asked = as_json(request) if can.tools == "json" else request
+        return asked, wire_body(self.identity.name, asked, can) | dict(self._options.body)
+
+    def read(self, answer: dict[str, Any], asked: Request, request: Request) -> Reply:
+        """The reply in the answer to what `asked` gave.
+
+        Raises:
+            InfrastructureError, RefusedError: as `complete`.
+        """
+        reply = _reply(answer, asked, 0.0, self.tier)
+        return from_json(reply, request) if asked is not request else reply
+
     async def close(self) -> None:
         """Close the connections. May be called twice."""
         await self._wire.close()
+        if self.batches is not None:
+            await self.batches.close()
 
     def _body(self, request: Request, can: Capabilities) -> dict[str, Any]:
         body = wire_body(self.identity.name, request, can)

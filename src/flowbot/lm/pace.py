@@ -21,6 +21,8 @@ class Pace:
             it is answered; None: no such limit.
         hedge: send a call that takes much longer than its like a second time and take the answer that comes first. Both
             are paid for.
+        batch: run and score examples through the batch endpoints of the models that have one: at half the price, and later.
+        wait: with `batch`: wait for it; otherwise the run pauses once it is submitted, and the same call fetches it.
 
     Raises:
         UserError: if a limit is not a number above 0.
@@ -30,6 +32,8 @@ class Pace:
     requests_per_minute: float | None = None
     tokens_per_minute: float | None = None
     hedge: bool = False
+    batch: bool = False
+    wait: bool = False
 
     def __post_init__(self) -> None:
         for name in ("concurrency", "requests_per_minute", "tokens_per_minute"):

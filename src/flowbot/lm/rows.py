@@ -57,6 +57,15 @@ class _TriesRow(Record):
     tries: Tokens
 
 
+class _BatchRow(Record):
+    model: str
+    token: Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
+    id: Annotated[str, Field(pattern=r"^[\w.:-]{0,200}$")]
+    at: Amount
+    size: Count
+    left: list[str]
+
+
 _MADE = ("usage", "calls", "besides", "raw", "copy_")
 """Members of a reply's row that are read into something else."""
 _Model = TypeVar("_Model", bound=Record)
@@ -120,6 +129,8 @@ def check_value(kind: str, value: Any) -> None:
         if kind in ("lm", "tries"):
             if (read_row(value).reply is None) != (kind == "tries"):
                 raise ValueError("it is of another kind")
+        elif kind == "batch":
+            read_batch(value)
         elif kind == "copy":
             read_usage(value)
     except ValueError as error:
@@ -142,6 +153,16 @@ def read_usage(value: Any) -> Usage:
         ValueError: in a line, what is wrong in it.
     """
     return Usage(**_checked(Tokens, value).__dict__)
+
+
+def read_batch(value: Any) -> dict[str, Any]:
+    """The record of a batch: who answers, our token, the provider's id ("" until it is known), when it was made up, how many entries it
+    has, and the keys of those that are not stored yet.
+
+    Raises:
+        ValueError: in a line, what is wrong in it.
+    """
+    return dict(_checked(_BatchRow, value).__dict__)
 
 
 def _reply(row: _ReplyRow) -> Reply:

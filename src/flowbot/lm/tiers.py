@@ -16,6 +16,8 @@ from flowbot.fields.near import one_of
 
 USUAL = ("auto", "default", "standard", "on_demand")
 """How providers call the tier that one gets without asking."""
+BATCH = "batch"
+"""The tier of what came by a batch, which nobody asks for by that name; its price stands in `batches.json`."""
 FLEX = "flex"
 """The tier that may let wait: it is asked again patiently, and cut off late."""
 _DATA = Path(__file__).with_name("tiers.json")
@@ -57,6 +59,9 @@ class Tier:
         Args:
             served: the tier that the reply names. Where it names none it is the dearer of the usual tier and the one asked for.
         """
+        if served == BATCH:
+            row = batch_row(self.provider, self.model)
+            return None if row is None else row["factor"]
         if served:
             row = _row(self.provider, served, self.model)
             # What one gets without asking is the usual tier, by whatever name.
@@ -89,8 +94,19 @@ def _row(provider: str, tier: str, model: str) -> dict[str, Any] | None:
     return None
 
 
+def batch_row(provider: str, model: str) -> dict[str, Any] | None:
+    """What is known of a model's batches: `factor`, and the `form` of the endpoint; None where it has none."""
+    fits = (row for row in _batches() if row["provider"] == provider and re.fullmatch(row["models"], model))
+    return next(fits, None)
+
+
 def _names(provider: str) -> list[str]:
     return sorted({name for row in _rows() if row["provider"] == provider for name in row["tier"].split("|")})
+
+
+@lru_cache(maxsize=1)
+def _batches() -> list[dict[str, Any]]:
+    return json.loads(read_text(_DATA.with_name("batches.json"), limit=_MOST_DATA))["batches"]
 
 
 @lru_cache(maxsize=1)

@@ -42,6 +42,10 @@ EXCERPT = 4000
 """Characters at the beginning of an answer that are looked at to say what it is."""
 
 
+FETCHING = 300.0
+"""Seconds of a request for a file or a batch."""
+FETCHED_BYTES = 500_000_000
+_FETCH = Patience(FETCHING)
 STALE = 0.5
 """Seconds within which a kept connection that turns out to be closed fails."""
 
@@ -133,6 +137,40 @@ class Wire:
         deadline.ended(now())
         return self._own.data(found)
 
+    async def fetch(
+        self,
+        method: str,
+        path: str,
+        data: dict[str, Any] | aiohttp.FormData | None = None,
+        *,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> bytes:
+        """What comes back of a request that asks no model, as of files and batches. It is sent once.
+
+        Raises:
+            HttpFault, InfrastructureError: as `post`.
+        """
+        session, deadline = self._open(), Deadline(self._waits, _FETCH, asyncio.get_running_loop().time())
+        CURRENT.set(deadline)
+        sent: Any = json.dumps(data).encode() if isinstance(data, dict) else None if data is None else data()
+        kind = {"Content-Type": sent.headers["Content-Type"]} if isinstance(data, aiohttp.FormData) else {}
+        more = {**kind, **(headers or {})}
+        try:
+            async with deadline.timer:
+                url = self._url(path).update_query(query or {})
+                async with session.request(
+                    method, url, data=sent, headers=more, proxy=self._proxy, allow_redirects=False
+                ) as response:
+                    content = await _read(response, FETCHED_BYTES)
+        except TimeoutError:
+            raise self._fault(deadline.struck, "timeout") from None
+        except (aiohttp.ClientError, HttpProcessingError, OSError) as error:
+            raise self._explained(error) from None
+        if not 200 <= response.status < 300:
+            raise self._http_fault(response.status, read_error(content.decode("utf-8", "replace")), response.headers)
+        return content
+
     async def close(self) -> None:
         """Close the connections. May be called twice."""
         if self._session is not None:
@@ -223,18 +261,18 @@ class Wire:
         )
 
 
-async def _read(response: aiohttp.ClientResponse) -> bytes:
+async def _read(response: aiohttp.ClientResponse, most: int = MESSAGE_BYTES) -> bytes:
     content = response.content
     part = await content.readany()
-    if content.at_eof() and len(part) <= MESSAGE_BYTES:
+    if content.at_eof() and len(part) <= most:
         return part
     parts: list[bytes] = []
     size = 0
     while part:
         parts.append(part)
         size += len(part)
-        if size > MESSAGE_BYTES:
-            raise aiohttp.ClientPayloadError(f"more than {MESSAGE_BYTES:,} bytes")
+        if size > most:
+            raise aiohttp.ClientPayloadError(f"more than {most:,} bytes")
         part = await content.readany()
     return b"".join(parts)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Callable, Generator, Iterable, Sequence, Sized
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -143,8 +143,9 @@ async def evaluate_each(
             engine.session.check()
             inputs = {name: example.inputs[name] for name in workflow.sketch.inputs if name in example.inputs}
             try:
-                trace = await engine.run(workflow, inputs, example=example.id, purpose=purpose, replicate=replicate)
-                score = await scored(engine, task, example, trace)
+                with nullcontext() if parking is None else parking.example():
+                    trace = await engine.run(workflow, inputs, example=example.id, purpose=purpose, replicate=replicate)
+                    score = await scored(engine, task, example, trace)
             except RefusedError:
                 take(number, None)
             else:
@@ -153,7 +154,7 @@ async def evaluate_each(
             if progress is not None:
                 progress(done, max(total, done))
 
-    most = engine.session.connections.width
+    parking, most = engine.session.connections.parking, engine.session.connections.width
     width = min(total or most, most)
     try:
         with fewer_collections():

@@ -17,6 +17,7 @@ from flowbot.lm.providers import (
     FREE,
     LITELLM,
     OWN,
+    Endpoint,
     endpoint_of,
     is_added,
     open_added,
@@ -27,6 +28,7 @@ from flowbot.lm.tiers import FLEX, Tier
 from flowbot.store import Store, default_cache_dir
 
 if TYPE_CHECKING:
+    from flowbot.lm.batch_forms import Batches
     from flowbot.lm.lm import LM
     from flowbot.lm.session import Session
 
@@ -178,7 +180,22 @@ def _open_endpoint(provider: str, rest: str, store: Store | None) -> Client:
         price_ref=endpoint.price_ref,
         concurrency=endpoint.row.concurrency * len(endpoints),
         account=" ".join(each.account for each in endpoints),
+        batches=_batches(endpoint) if len(wires) == 1 else None,
     )
+
+
+def _batches(endpoint: Endpoint) -> Batches | None:
+    """Its batch endpoint, where it is known to have one."""
+    from flowbot.lm.batch_forms import AnthropicBatches, OpenAIBatches
+    from flowbot.lm.tiers import batch_row
+    from flowbot.lm.wire import Wire
+
+    row = batch_row(endpoint.provider, endpoint.model)
+    if row is None:
+        return None
+    if row["form"] == "anthropic":
+        return AnthropicBatches(Wire(endpoint.address, key=endpoint.key, key_header="x-api-key"))
+    return OpenAIBatches(Wire(endpoint.address, key=endpoint.key, key_header=endpoint.row.key_header))
 
 
 def _beside(rest: str, base_dir: Path | None) -> str:

@@ -191,6 +191,9 @@ class Workbench:
             lm = None if model is None else opened(model)
             if lm is not None:
                 stack.push_async_callback(lm.close)
+            if lm is not None and self.connections.parking is not None and getattr(lm.client, "batches", None) is None:
+                expected = "a model of openai, anthropic or groq at one address, or no --batch"
+                raise UserError("--batch", f"model {model}, of whose batches FlowBot knows nothing", expected)
             engine = Engine(
                 lm,
                 session,

@@ -12,8 +12,8 @@ from typing import Any, Literal, cast, get_args
 from flowbot.fields import UserError
 from flowbot.fields.yaml import MAX_DEPTH, parse_json
 
-Kind = Literal["lm", "tool", "code", "metric", "probe", "tries", "copy"]
-"""`tries` is no response yet: what a model's call took that goes on. `copy` is what a second sending took."""
+Kind = Literal["lm", "tool", "code", "metric", "probe", "tries", "copy", "batch"]
+"""`tries` is no response yet: what a model's call took that goes on. `copy` is what a second sending took, `batch` the record of one."""
 KINDS: tuple[str, ...] = get_args(Kind)
 DAY = 86_400
 """Seconds of a day. Days of use are counted in UTC, from 1970."""

@@ -1,0 +1,265 @@
+"""Calls that go by batches: submitted once wherever the process ends, found by key, at half the price, and by themselves where one expired."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import flowbot.lm.parking as parking_module
+from batch_endpoint import READ, WRITTEN, BatchEndpoint
+from flowbot.fields import Paused, UserError
+from flowbot.lm.batch_forms import AnthropicBatches, _completion, _params
+from flowbot.lm.budget import Budget
+from flowbot.lm.client import Identity, Message, Request
+from flowbot.lm.lm import LM
+from flowbot.lm.openai import OpenAIClient
+from flowbot.lm.pace import Pace
+from flowbot.lm.session import Session
+from flowbot.lm.tiers import Tier
+from flowbot.lm.wire import Wire
+from flowbot.runtime.open_model import open_lm
+from flowbot.runtime.workbench import Workbench
+from flowbot.store import Store
+
+MODEL = "openai/gpt-4.1-mini"
+FULL = (READ * 0.4 + WRITTEN * 1.6) / 1e6
+CALLS = 12
+
+
+@pytest.fixture
+def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[BatchEndpoint]:
+    monkeypatch.setattr(parking_module, "_SETTLED", 0.02)
+    monkeypatch.setattr(parking_module, "POLL", 0.02)
+    with BatchEndpoint(lambda body: re.findall(r"question (\d+)", str(body))[-1]) as found:
+        monkeypatch.setenv("OPENAI_BASE_URL", found.url)
+        monkeypatch.setenv("OPENAI_API_KEY", "none")
+        yield found
+
+
+def made(store: Store, *, wait: bool, anthropic: str = "", usd: float | None = None) -> LM:
+    session = Session(store, Budget(usd=usd), pace=Pace(batch=True, wait=wait))
+    price = (0.4, 1.6)
+    if not anthropic:
+        lm = open_lm(MODEL, session, price=price)
+    else:
+        batches = AnthropicBatches(Wire(anthropic, key="none", key_header="x-api-key"))
+        identity = Identity("anthropic", "", "claude-sonnet-4-5")
+        lm = LM(OpenAIClient(identity, Wire(anthropic, key="none"), batches=batches), session)
+    tier = Tier("openai", "gpt-4.1-mini")
+    from flowbot.lm.prices import per_million
+
+    return LM(lm.client, session, name=lm.name, price=per_million(price), tier=tier)
+
+
+async def asked(lm: LM, *, purpose: str = "val", calls: int = CALLS) -> list[str]:
+    """Each of some examples asks a question; a fault of one is everybody's."""
+    parking = lm.endpoint.parking
+    assert parking is not None
+
+    async def one(number: int) -> str:
+        with parking.example():
+            request = Request((Message("system", "Say it."), Message("user", f"question {number:03}")), 200)
+            return (await lm.ask(request, purpose=purpose)).text
+
+    try:
+        return list(await asyncio.gather(*(one(number) for number in range(calls))))
+    finally:
+        await lm.session.connections.close()
+        await lm.close()
+
+
+WANTED = [f"{number:03}" for number in range(CALLS)]
+
+
+@pytest.mark.parametrize("form", ["openai", "anthropic"])
+async def test_a_batch_is_submitted_left_and_fetched(endpoint: BatchEndpoint, tmp_path: Path, form: str) -> None:
+    anthropic = endpoint.url if form == "anthropic" else ""
+    endpoint.polls = 2
+    for _ in range(2):  # the second looks, and it is not done
+        store = Store.open(tmp_path / "store.sqlite")
+        lm = made(store, wait=False, anthropic=anthropic)
+        with pytest.raises(Paused, match="1 batch of 12 calls under way") as caught:
+            await asked(lm)
+        assert caught.value.stopped_by == "batch"
+        assert lm.session.ledger.spent.calls == 0
+        await store.close()
+    store = Store.open(tmp_path / "store.sqlite")
+    lm = made(store, wait=True, anthropic=anthropic)
+    assert await asked(lm) == WANTED
+    assert set(endpoint.submitted.values()) == {1}
+    assert len(endpoint.submitted) == CALLS
+    assert not endpoint.ordinary
+    assert lm.session.ledger.spent.usd == pytest.approx(CALLS * FULL / 2)
+    again = made(store, wait=False, anthropic=anthropic)
+    assert await asked(again) == WANTED
+    assert again.session.budget.used["usd"] == pytest.approx(CALLS * FULL / 2)
+    assert [row["left"] for row in (await store.items("batch")).values()] == [[]]
+    await store.close()
+
+
+async def test_what_expired_goes_by_itself_at_the_usual_price(endpoint: BatchEndpoint, tmp_path: Path) -> None:
+    endpoint.expired = lambda body: body["messages"][-1]["content"][-1] in "05"
+    store = Store.open(tmp_path / "store.sqlite")
+    lm = made(store, wait=True)
+    assert await asked(lm) == WANTED
+    assert len(endpoint.ordinary) == 3
+    assert lm.session.ledger.spent.usd == pytest.approx((9 / 2 + 3) * FULL)
+    await store.close()
+
+
+async def test_few_calls_and_questions_of_a_search_go_at_once(endpoint: BatchEndpoint, tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "store.sqlite")
+    assert await asked(made(store, wait=False), calls=parking_module.FEWEST - 1) == WANTED[: parking_module.FEWEST - 1]
+    assert await asked(made(store, wait=False), purpose="gradients") == WANTED
+    assert not endpoint.submitted
+    assert set(endpoint.ordinary.values()) == {1}
+    await store.close()
+
+
+async def test_a_ceiling_reserves_by_the_price_of_a_batch(endpoint: BatchEndpoint, tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "store.sqlite")
+    lm = made(store, wait=True, usd=1.05 * CALLS * FULL / 2)
+    assert await asked(lm) == WANTED  # by the usual price there would be no room for all of them at once
+    assert len(endpoint.submitted) == CALLS
+    assert not endpoint.ordinary
+    await store.close()
+
+
+class Killed(Exception):
+    pass
+
+
+def lives(path: Path, monkeypatch: pytest.MonkeyPatch, at: int, *, after: bool) -> tuple[int, float]:
+    """Ask until all is there; the first life ends before or after its `at`-th step. The number of lives, and what is charged in dollars."""
+    steps = 0
+    died: asyncio.Event | None = None
+
+    def guarded(call: Callable[..., object]) -> Callable[..., object]:
+        async def dies(when: bool) -> None:
+            if died is not None and (died.is_set() or (steps == at and when is after)):
+                died.set()
+                await asyncio.get_running_loop().create_future()  # nothing more of it happens
+
+        async def step(*arguments: object, **more: object) -> object:
+            nonlocal steps
+            steps += 1
+            await dies(False)
+            done = await call(*arguments, **more)  # type: ignore[misc]
+            await dies(True)
+            return done
+
+        return step
+
+    async def life(number: int) -> float:
+        nonlocal died
+        died = asyncio.Event() if number == 1 else None
+        store = Store.open(path)
+        lm = made(store, wait=number > 1)
+        asking = asyncio.create_task(asked(lm))
+        if died is not None:
+            await asyncio.wait({asking, asyncio.create_task(died.wait())}, return_when=asyncio.FIRST_COMPLETED)
+            if not asking.done():
+                raise Killed
+        assert await asking == WANTED
+        await store.close()
+        return lm.session.budget.used["usd"]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Wire, "fetch", guarded(Wire.fetch))
+        patched.setattr(Store, "put", guarded(Store.put))
+        for number in range(1, 5):
+            try:
+                return number, asyncio.run(life(number))
+            except (Paused, Killed):
+                pass
+    raise AssertionError("it does not end")
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("at", [1, 2, 3, 4, 5, 8, 15])
+def test_wherever_the_process_ends_nothing_is_submitted_twice(
+    endpoint: BatchEndpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int, after: bool
+) -> None:
+    endpoint.polls = 0
+    number, usd = lives(tmp_path / "store.sqlite", monkeypatch, at, after=after)
+    assert number > 1
+    assert set(endpoint.submitted.values()) == {1}
+    assert len(endpoint.submitted) == CALLS
+    assert not endpoint.ordinary
+    assert usd == pytest.approx(CALLS * FULL / 2)
+
+
+async def test_a_submit_whose_answer_was_lost_is_found(
+    endpoint: BatchEndpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def no_time(seconds: float, sleep: Callable[..., object] = asyncio.sleep) -> None:
+        await sleep(min(seconds, 0.02))  # type: ignore[misc]
+
+    monkeypatch.setattr(parking_module.asyncio, "sleep", no_time)
+    cuts = iter([True])
+    endpoint.cut = lambda step: step == "POST batches" and next(cuts, False)
+    store = Store.open(tmp_path / "store.sqlite")
+    assert await asked(made(store, wait=True)) == WANTED
+    assert set(endpoint.submitted.values()) == {1}
+    await store.close()
+
+
+async def test_a_model_without_batches_is_refused(tmp_path: Path) -> None:
+    async with Workbench(pace=Pace(batch=True), cache_dir=tmp_path) as bench:
+        with pytest.raises(UserError, match="of whose batches FlowBot knows nothing"):
+            async with bench.engine("fake/echo", bench.session(), tools={}):
+                pass
+
+
+def test_messages_for_anthropic_ask_for_the_same() -> None:
+    call = {"id": "c1", "type": "function", "function": {"name": "look", "arguments": '{"q": "x"}'}}
+    tool = {"type": "function", "function": {"name": "look", "description": "d", "parameters": {"type": "object"}}}
+    params = _params(
+        {
+            "model": "claude",
+            "max_tokens": 50,
+            "temperature": 0.0,
+            "seed": 3,
+            "messages": [
+                {"role": "system", "content": "be brief"},
+                {"role": "user", "content": "q"},
+                {"role": "assistant", "content": "", "tool_calls": [call]},
+                {"role": "tool", "tool_call_id": "c1", "content": "found"},
+                {"role": "user", "content": "and?"},
+            ],
+            "tools": [tool],
+            "tool_choice": {"type": "function", "function": {"name": "look"}},
+        }
+    )
+    assert params == {
+        "model": "claude",
+        "max_tokens": 50,
+        "temperature": 0.0,
+        "system": "be brief",
+        "messages": [
+            {"role": "user", "content": [{"type": "text", "text": "q"}]},
+            {"role": "assistant", "content": [{"type": "tool_use", "id": "c1", "name": "look", "input": {"q": "x"}}]},
+            {
+                "role": "user",
+                "content": [
+                    {"type": "tool_result", "tool_use_id": "c1", "content": "found"},
+                    {"type": "text", "text": "and?"},
+                ],
+            },
+        ],
+        "tools": [{"name": "look", "description": "d", "input_schema": {"type": "object"}}],
+        "tool_choice": {"type": "tool", "name": "look"},
+    }
+    used = {"type": "tool_use", "id": "c1", "name": "look", "input": {"q": "x"}}
+    message = {
+        "content": [{"type": "text", "text": "hm"}, used],
+        "stop_reason": "tool_use",
+        "usage": {"input_tokens": 5},
+    }
+    said = _completion(message)["choices"][0]["message"]
+    assert said["content"] == "hm"
+    assert said["tool_calls"] == [{**call, "function": {"name": "look", "arguments": '{"q": "x"}'}}]
