@@ -54,7 +54,7 @@ class OpenAIBatches:
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
-        self.close = wire.close
+        self.close: Callable[[], Awaitable[None]] = wire.close
 
     async def submit(self, token: str, bodies: Mapping[str, Body]) -> str:
         """As of `Batches`."""
@@ -108,7 +108,7 @@ class AnthropicBatches:
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
-        self.close = wire.close
+        self.close: Callable[[], Awaitable[None]] = wire.close
 
     async def submit(self, token: str, bodies: Mapping[str, Body]) -> str:
         """As of `Batches`."""

@@ -14,9 +14,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from flowbot.fields import InfrastructureError, Paused, stable_hash
+from flowbot.fields import InfrastructureError, Paused, Usage, stable_hash
 from flowbot.fields.words import count
 
 from .batch_forms import Batches
@@ -25,7 +25,6 @@ from .rows import read_batch
 from .tiers import BATCH
 
 if TYPE_CHECKING:
-    from .bill import Bill
     from .flight import Flight
     from .openai import OpenAIClient
 
@@ -43,6 +42,19 @@ _SETTLED = 0.2
 _EXAMPLE: ContextVar[list[int] | None] = ContextVar("flowbot_example", default=None)
 
 
+class _Bill(Protocol):
+    """What is used of a `Bill`, which knows of connections, as they know of this."""
+
+    key: str
+    purpose: str
+    account: Any
+    session: Any
+
+    def settle(self, took: Usage) -> None: ...
+    async def wasted(self, took: Usage) -> None: ...
+    def at_once(self) -> None: ...
+
+
 @dataclass(slots=True)
 class _Parked:
     body: dict[str, Any]
@@ -57,7 +69,7 @@ class _Desk:
     client: OpenAIClient
     batches: Batches
     name: str
-    bill: Bill
+    bill: _Bill
     parked: dict[str, _Parked] = field(default_factory=dict[str, _Parked])
 
 
@@ -116,7 +128,7 @@ class Parking:
             self._changed()
 
     async def reply(
-        self, client: OpenAIClient, name: str, request: Request, bill: Bill, flight: Flight
+        self, client: OpenAIClient, name: str, request: Request, bill: _Bill, flight: Flight
     ) -> Reply | None:
         """The reply that a batch brings; None where the call is to be made at once.
 
