@@ -25,6 +25,8 @@ from aiohttp import web
 import flowbot as fb
 from flowbot.fields import BudgetExceeded, UserError
 from flowbot.lm.budget import Budget
+from flowbot.lm.client import Patience, Request
+from flowbot.lm.client import Reply as ModelReply
 from flowbot.lm.lm import LM
 from flowbot.lm.session import Session
 from flowbot.lm.tap import tapping
@@ -523,6 +525,28 @@ async def test_a_time_out_with_one_model_is_none_with_another() -> None:
     other = Engine(lm, session, programs={program.name: program})
     assert (await run(other, flow("waits_for_one_model"))).outputs == {"answer": "other"}
     await other.close()
+
+
+async def in_threads_of_the_loop(question: str) -> str:
+    return await asyncio.to_thread(ask_now, str(PLAN), question)
+
+
+class Started(FakeClient):
+    """A model that is started in a thread of the loop's, as a local one is."""
+
+    async def complete(self, request: Request, patience: Patience | None = None) -> ModelReply:
+        await asyncio.to_thread(int)
+        return await super().complete(request, patience)
+
+
+async def test_programs_in_all_threads_of_the_loop_wait_for_a_model_that_needs_one() -> None:
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(2))
+    program = program_of(in_threads_of_the_loop, timeout=30)
+    session = Session(Store.memory())
+    made = Engine(LM(Started(lambda request: "here"), session), session, programs={program.name: program})
+    traces = [run(made, flow("in_threads_of_the_loop"), f"q{number}") for number in range(3)]
+    assert [each.outputs for each in await asyncio.gather(*traces)] == [{"answer": "here"}] * 3
+    await made.close()
 
 
 async def forks(question: str) -> str:

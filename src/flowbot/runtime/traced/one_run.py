@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from flowbot.program.watching import current, watcher
-from flowbot.runtime.threads import in_thread
+from flowbot.runtime.threads import in_thread, widen
 from flowbot.workflow.parameters import ProgramParameters
 
 from .watching import Fill, Watching
@@ -83,6 +83,7 @@ class OneRun:
         from flowbot.lm.tap import Tap, tapping
 
         bounds, loop = self._bounds, asyncio.get_running_loop()
+        widen(loop)
         self.watching = Watching(self._parameters, bounds.example, bounds.base, self._session.store, loop, bounds.fill)
         self.tap = Tap(
             self._models, purpose=bounds.purpose, replicate=bounds.replicate, scope=self.watching.scope,
