@@ -157,16 +157,19 @@ class Wire:
         kind = {"Content-Type": sent.headers["Content-Type"]} if isinstance(data, aiohttp.FormData) else {}
         more = {**kind, **(headers or {})}
         try:
-            async with deadline.timer:
-                url = self._url(path).update_query(query or {})
-                async with session.request(
-                    method, url, data=sent, headers=more, proxy=self._proxy, allow_redirects=False
-                ) as response:
-                    content = await _read(response, FETCHED_BYTES)
-        except TimeoutError:
+            url = self._url(path).update_query(query or {})
+            async with session.request(
+                method, url, data=sent, headers=more, proxy=self._proxy, allow_redirects=False
+            ) as response:
+                content = await _read(response, FETCHED_BYTES)
+        except (TimeoutError, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and not deadline.cut.owns():
+                raise
             raise self._fault(deadline.struck, "timeout") from None
         except (aiohttp.ClientError, HttpProcessingError, OSError) as error:
             raise self._explained(error) from None
+        finally:
+            deadline.cut.off()
         if not 200 <= response.status < 300:
             raise self._http_fault(response.status, read_error(content.decode("utf-8", "replace")), response.headers)
         return content
