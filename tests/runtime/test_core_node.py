@@ -152,6 +152,28 @@ async def test_a_tool_that_fails_is_told_and_the_program_goes_on() -> None:
     assert "lookup(item: unicorns): Error: tool lookup: " in last(asked[1])
 
 
+@pytest.mark.parametrize("interpreter", ["compact", "faithful"])
+async def test_a_call_that_was_cut_is_told_and_not_made(interpreter: str) -> None:
+    def reply(request: Request) -> str | Mapping[str, Any]:
+        text = last(request)
+        if "JSON object alone" in text:
+            return '{"item": "pens and a very long list of many other things that may be had in the shop"}'
+        if "tool" in fields(request):
+            return '{"answer": "", "tool": "lookup", "arguments": "{\\"item\\": \\"pens and a very long list of many other things that may be had in the shop\\"}"}'
+        if "next" in fields(request):
+            return {"answer": "", "next": "yes"}
+        return "1" if "number alone" in text else "Yes"
+
+    workflow = flow(TOOLED, "str", ("lookup",), interpreter=interpreter)
+    told = workflow.parameter("plan").model_copy(update={"max_tokens": 16})
+    trace, _ = await ran(workflow.with_parameter("plan", told), reply)
+    first = trace.step("plan/a[1]")
+    assert first is not None
+    assert [(call.result, call.error) for call in first.calls] == [
+        (None, "the call was cut at 16 tokens; make it shorter")
+    ]
+
+
 async def test_steps_of_names_that_look_alike_have_addresses_of_their_own() -> None:
     text = "A b:::process:::x:::next::A-b\nA-b:::process:::y:::next::?\n?:::terminal:::z"
     trace, _ = await ran(flow(text), scripted())

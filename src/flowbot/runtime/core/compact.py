@@ -45,7 +45,7 @@ class Compact(Walk):
         if values is None:
             return talk.told(step, None)
         if (name := values.pop(TOOL, NO_TOOL)) != NO_TOOL:
-            call = await self.call(name, values.get(ARGUMENTS, ""))
+            call = await self.call(talk, name, values.get(ARGUMENTS, ""))
             step = replace(step, calls=(call,))
             if ways:
                 values = await self.asked_for(talk, here, [*asked, *ways], call)

@@ -122,7 +122,7 @@ class Faithful(Walk):
         call = ToolCall(name, {}, None)
         for _ in range(_FAILURES):
             wanted = f"{about}With which arguments is {name} to be called? Reply with a JSON object alone."
-            call = await self.call(name, await self.say(talk, wanted) or "")
+            call = await self.call(talk, name, await self.say(talk, wanted) or "")
             if call.result is not None:
                 given = ", ".join(f"{key}={show_value(value)}" for key, value in call.arguments.items())
                 asked = f"Say in a few words what is learnt by calling {name} with {given or 'nothing'}. Name the arguments, not the tool."

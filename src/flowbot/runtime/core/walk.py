@@ -89,6 +89,7 @@ class Walk(ABC):
         self.outputs = fields_of(frame.node.out)
         self.lm = frame.services.model(frame.told.model)
         self.tools = tuple(frame.services.signatures[name] for name in frame.told.tools)
+        self.most = frame.told.max_tokens or DEFAULT_MAX_TOKENS
         self.progress: list[Entry] = []
         self.steps: list[Step] = []
         self._visits: Counter[str] = Counter()
@@ -169,10 +170,7 @@ class Walk(ABC):
             fields: what is asked for.
             settings: of `LM.ask_fields`, where they are others than usual.
         """
-        asked: dict[str, Any] = {
-            "purpose": self.frame.purpose,
-            "max_tokens": self.frame.told.max_tokens or DEFAULT_MAX_TOKENS,
-        }
+        asked: dict[str, Any] = {"purpose": self.frame.purpose, "max_tokens": self.most}
         for room in (RESULT_CHARACTERS, *SHORTER):
             talk.asked = tuple(messages(room))
             try:
@@ -186,12 +184,13 @@ class Walk(ABC):
                 break
         return None
 
-    async def call(self, name: str, arguments: str) -> ToolCall:
-        """One call of a tool that the model asked for; what goes wrong by the model's or the tool's fault is told, not raised."""
+    async def call(self, talk: Talk, name: str, arguments: str) -> ToolCall:
+        """One call of a tool that the last reply asked for; what goes wrong by the model's or the tool's fault is told, not raised."""
         use, read = ToolUse(name, arguments), dict[str, Any]()
+        cut_at = self.most if talk.replies and talk.replies[-1].finish == "length" else None
         try:
-            tool = tool_named(use, self.tools, cut_at=None)
-            read = read_arguments(use, tool, cut_at=None)
+            tool = tool_named(use, self.tools, cut_at=cut_at)
+            read = read_arguments(use, tool, cut_at=cut_at)
             outputs, seconds = await self.frame.services.tools.call(tool.name, read)
         except StepError as error:
             return ToolCall(name, read, None, str(error))
