@@ -7,6 +7,7 @@ from core_programs import AGAIN, AHEAD, APART, ENDS, KNOTTED, LOST, MORE_LOST, N
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flowbot.fields.foreign import MOST_FINDINGS
 from flowbot.workflow.core import CoreProgram, CoreStep, dump_core, folded, read_core, shortest_way
 
 LOST_STEPS = {"lost": range(4, 9), "more lost": (4, 5, 6, 7, 8, 9, 13)}
@@ -81,6 +82,7 @@ def test_more_than_sixty_steps_or_eight_thousand_letters_are_too_many() -> None:
     [
         "x" * 10_000_000,
         ":" * 7_999,
+        "x\n" * 4_000,
         ": " * 3_999,
         "".join(f"{number}:::process:::Do:::next::{number + 1}\n" for number in range(10_000)),
         "A:::decision:::x:::" + "::".join(f"{number}::A" for number in range(1_000)),
@@ -92,6 +94,7 @@ def test_more_than_sixty_steps_or_eight_thousand_letters_are_too_many() -> None:
 def test_no_text_is_executed_raises_or_goes_on_for_ever(text: str) -> None:
     program, found = read_core(text)
     assert len(program.steps) <= 2000
+    assert len(found) <= MOST_FINDINGS
     assert all(len(str(each)) < 1000 and "\n" not in str(each) for each in found)
 
 

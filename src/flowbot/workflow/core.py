@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, cast, get_args
 
+from flowbot.fields.foreign import MOST_FINDINGS
 from flowbot.fields.words import count
 
 from .defects import Defect, choices
@@ -82,7 +83,8 @@ def dump_core(program: CoreProgram) -> str:
 
 
 def read_core(text: str) -> tuple[CoreProgram, list[Defect]]:
-    """A program from its text, and what is wrong with it: nothing, if it may be run. A defect's place is `line 3`, or the program.
+    """A program from its text, and what is wrong with it, at most `MOST_FINDINGS`: nothing, if it may be run. A defect's place is `line 3`, or the
+    program.
 
     Which steps are not reached, and which reach no end, is told once every line says what it means.
     """
@@ -93,7 +95,7 @@ def read_core(text: str) -> tuple[CoreProgram, list[Defect]]:
     names = {folded(step.name): step.name for step in reversed(read)}  # of two the first
     program = CoreProgram(tuple(reader.resolved(step, names) for step in read), tuple(reader.notes))
     defects = [*reader.defects, *_of_whole(program, unread=bool(reader.defects))]
-    return program, sorted(defects or _of_ways(program), key=_place)
+    return program, sorted(defects or _of_ways(program), key=_place)[:MOST_FINDINGS]
 
 
 def folded(name: str) -> str:

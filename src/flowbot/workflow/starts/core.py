@@ -59,5 +59,5 @@ def core_workflow(
         outputs={field.name: f"{name}.{field.name}" for field in outputs},
         nodes={name: node},
     )
-    told = CoreParameters(program=text.strip() + "\n", tools=tuple(tools))
+    told = CoreParameters(program="".join(f"{line}\n" for line in text.strip().splitlines()), tools=tuple(tools))
     return Workflow(sketch=sketch, parameters={name: told})
