@@ -37,7 +37,8 @@ def test_a_program_becomes_a_flow_for_a_task_which_runs_and_goes_back_as_it_was(
     found = flowbot(capsys, "eval", str(flow), str(ORDERS / "task.yaml"), *FAKE, *places)
     assert found.status == 0
     said = flowbot(capsys, "export", str(flow), "--to", "core", "--out", str(out), "--json")
-    assert (said.status, said.json["lost"], said.json["files"]) == (0, [], ["program.core.txt"])
+    lost = ["plan: the types of what it gives."]
+    assert (said.status, said.json["lost"], said.json["files"]) == (0, lost, ["program.core.txt"])
     assert (out / "program.core.txt").read_text(encoding="utf-8") == TEXT
 
 
@@ -87,6 +88,33 @@ def test_a_workflow_becomes_a_program_and_what_is_lost_is_said(capsys: Capture, 
     assert (said.status, defects) == (0, [])
     assert program.steps[-1].kind == "terminal"
     assert said.json["lost"][0].startswith("Of all steps: ")
+
+
+def test_a_step_may_be_named_as_the_end_is(capsys: Capture, tmp_path: Path) -> None:
+    flow, out = tmp_path / "a.flow.yaml", tmp_path / "out"
+    nodes = "outputs: {kind: llm, in: {q: q}, out: {a: str}}"
+    told = "outputs: {instruction: Do it.}"
+    flow.write_text(
+        f"flowbot: 1\ninputs: {{q: str}}\noutputs: {{a: outputs.a}}\nnodes: {{{nodes}}}\nparameters: {{{told}}}\n",
+        encoding="utf-8",
+    )
+    assert flowbot(capsys, "export", str(flow), "--to", "core", "--out", str(out)).status == 0
+    program, defects = read_core((out / "program.core.txt").read_text(encoding="utf-8"))
+    assert ([step.name for step in program.steps], defects) == (["outputs", "Outputs_2"], [])
+
+
+def test_a_workflow_with_defects_becomes_no_program(capsys: Capture, tmp_path: Path) -> None:
+    flow = tmp_path / "a.flow.yaml"
+    flow.write_text("flowbot: 1\ninputs: {q: str}\noutputs: {a: q}\nnodes: {}\n", encoding="utf-8")
+    said = flowbot(capsys, "export", str(flow), "--to", "core", "--out", str(tmp_path / "out"))
+    assert (said.status, "the workflow has no nodes" in said.error) == (2, True)
+
+
+def test_line_ends_of_another_system_are_read_as_any(capsys: Capture, tmp_path: Path) -> None:
+    file = tmp_path / "crlf.core.txt"
+    file.write_bytes(TEXT.replace("\n", "\r\n").encode())
+    said = flowbot(capsys, "import", str(file), "--json")
+    assert said.json["workflow"]["parameters"]["plan"]["program"] == TEXT
 
 
 def test_branches_loops_and_maps_become_decisions(capsys: Capture, tmp_path: Path) -> None:

@@ -128,9 +128,12 @@ def _write_core(console: Console, flow: Path, out: Path, *, force: bool) -> int:
     from flowbot.export.core import FILE, core_text
     from flowbot.export.folder import write_export
     from flowbot.run.folders import flow_file
+    from flowbot.workflow.check import require_valid
     from flowbot.workflow.workflow import Workflow
 
-    made = core_text(Workflow.load(flow_file(flow)), str(flow))
+    workflow = Workflow.load(flow_file(flow))
+    require_valid(workflow, where=str(flow), allow_writes=True)
+    made = core_text(workflow, str(flow))
     write_export(out, {FILE: made.text}, force=force)
     console.json({"to": CORE, "out": str(out), "files": [FILE], "lost": made.lost})
     console.result(f"{FILE} in {out}: a program in words.", "good")

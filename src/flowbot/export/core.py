@@ -10,7 +10,7 @@ from flowbot.fields import UserError
 from flowbot.workflow.captions import reads_text, ways_text
 from flowbot.workflow.conditions import say
 from flowbot.workflow.core import CoreProgram, CoreStep, dump_core, read_core
-from flowbot.workflow.graph import predecessors, split_reference, topological
+from flowbot.workflow.graph import free_name, predecessors, split_reference, topological
 from flowbot.workflow.nodes import (
     BodyNode,
     BranchNode,
@@ -59,14 +59,26 @@ def core_text(workflow: Workflow, where: str = "workflow") -> CoreText:
     (name, only), *others = workflow.sketch.nodes.items()
     told = workflow.parameter(name)
     if isinstance(only, CoreNode) and isinstance(told, CoreParameters) and not others:
-        return CoreText(told.program)
+        left = {
+            "the types of what it gives": set(only.out.values()) - {"str"},
+            "its tools": told.tools,
+            "its model": told.model,
+            "how it is carried out": only.interpreter != "compact",
+        }
+        return CoreText(told.program, [f"{name}: {what}." for what, there in left.items() if there])
     writer = _Writer(workflow)
     blocks = [*writer.body(workflow.sketch, "", None)]
     gives = ", ".join(f"{output} ({reference})" for output, reference in workflow.sketch.outputs.items())
-    blocks.append(_Block("Outputs", "terminal", f"Give {gives}"))
+    blocks.append(
+        _Block(free_name("Outputs", {each.title() for each in workflow.sketch.nodes}), "terminal", f"Give {gives}")
+    )
     text = dump_core(CoreProgram(tuple(_steps(blocks, ""))))
     if defects := read_core(text)[1]:
-        raise UserError(where, f"a workflow that makes no program in words: {defects[0]}", "a smaller one")
+        raise UserError(
+            where,
+            f"a workflow that makes no program in words: {defects[0]}",
+            "a smaller one, with short names that differ",
+        )
     types = "the types of what its steps give, and how often loops go round at most"
     return CoreText(text, [f"Of all steps: {types}.", *writer.lost])
 
