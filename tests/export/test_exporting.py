@@ -7,7 +7,7 @@ import pytest
 from flowbot.export.exporting import exported
 from flowbot.fields import UserError
 from flowbot.runtime.adapter import messages, show_value
-from flowbot.runtime.node_calls import out_fields
+from flowbot.runtime.services import fields_of
 from flowbot.workflow.nodes import LLMNode
 from flowbot.workflow.parameters import LLMParameters
 from flowbot.workflow.starts import Start, find_start, list_starts
@@ -26,7 +26,7 @@ def test_the_places_filled_are_the_messages_of_a_run(start: Start) -> None:
         values = {
             name: [f"a {name}; \\n", 1] if number % 2 else f"{{{name}}}" for number, name in enumerate(step.inputs)
         }
-        sent = messages(step.node, parameters, values, out_fields(step.node))
+        sent = messages(step.node, parameters, values, fields_of(step.node.out))
         shown = {name: show_value(value) for name, value in values.items()}
         filled = [each.text(shown.__getitem__) for each in step.asked.messages]
         assert filled == [each.content for each in sent]

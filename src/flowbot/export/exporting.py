@@ -18,8 +18,8 @@ from flowbot.lm.model_options import model_options
 from flowbot.lm.openai import wire_body
 from flowbot.lm.providers import OWN, endpoint_of, is_added, providers, split_model
 from flowbot.runtime.adapter import choice_messages, is_plain, messages
-from flowbot.runtime.node_calls import CHOICE_TOKENS, letters, out_fields
-from flowbot.runtime.services import DEFAULT_MAX_TOKENS
+from flowbot.runtime.node_calls import CHOICE_TOKENS, letters
+from flowbot.runtime.services import DEFAULT_MAX_TOKENS, fields_of
 from flowbot.task import Tool
 from flowbot.task.modules import PREFIX
 from flowbot.task.source_code import underlying
@@ -133,7 +133,7 @@ class _Reader:
         return None
 
     def _llm(self, path: str, node: LLMNode, parameters: LLMParameters) -> Asked:
-        fields = out_fields(node)
+        fields = fields_of(node.out)
         asked = messages(node, parameters, {name: self._marked(name) for name in node.inputs}, fields)
         own = bool(parameters.messages)
         most = parameters.max_tokens or DEFAULT_MAX_TOKENS

@@ -12,7 +12,6 @@ from flowbot.fields.yaml import dump_yaml
 from flowbot.lm.native_tools import functions
 from flowbot.workflow.captions import kind_text
 from flowbot.workflow.nodes import CodeNode
-from flowbot.workflow.parameters import CoreParameters
 
 from .exported import STEPS, Asked, Exported, ExportedStep, Grade, Place
 
@@ -77,8 +76,6 @@ class Prompts:
                 )
             elif isinstance(step.node, CodeNode):
                 made[f"{name}.code.txt"] = exported.code(step.path)
-            elif isinstance(told := exported.workflow.parameter(step.path), CoreParameters):
-                made[f"{name}.core.txt"] = told.program
         return made
 
 

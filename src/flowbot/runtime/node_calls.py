@@ -109,7 +109,7 @@ class NodeCalls:
                 parameters = self.workflow.parameter(path)
                 assert isinstance(parameters, CodeParameters)  # the checker lets nothing else pass
                 found = await self.engine.run_code(parameters.code, step.inputs)
-            return end_of(replace(step, outputs=to_outputs(found, out_fields(node)), seconds=seconds))
+            return end_of(replace(step, outputs=to_outputs(found, fields_of(node.out)), seconds=seconds))
         except StepError as error:
             return end_of(replace(step, error=str(error)))
 
@@ -201,7 +201,7 @@ class NodeCalls:
     async def _sample(
         self, step: Step, node: LLMNode, parameters: LLMParameters, draw: tuple[int | str, ...]
     ) -> Step | RefusedError:
-        fields = out_fields(node)
+        fields = fields_of(node.out)
         asked = messages(node, parameters, step.inputs, fields, leave_out=self.example)
         lm = self.engine.model(parameters.model)
         most = parameters.max_tokens or DEFAULT_MAX_TOKENS
@@ -249,7 +249,7 @@ class NodeCalls:
         else:
             joined = merge("first" if node.how == "judge" else node.how, candidates)
         try:
-            outputs = to_outputs({next(iter(node.out)): joined}, out_fields(node))
+            outputs = to_outputs({next(iter(node.out)): joined}, fields_of(node.out))
         except StepError as error:
             return end_of(replace(step, error=str(error)))
         return end_of(replace(step, outputs=outputs))
@@ -291,11 +291,6 @@ class NodeCalls:
         except ModelError as fault:
             return "", with_exchange(step, str(fault), asked, getattr(fault, "replies", ()))
         return str(answer.values["choice"]), with_exchange(step, "", asked, answer.replies)
-
-
-def out_fields(node: LLMNode | ToolNode | CodeNode | MergeNode) -> list[Field]:
-    """The outputs that a node declares."""
-    return fields_of(node.out)
 
 
 def letters(count: int) -> list[str]:
