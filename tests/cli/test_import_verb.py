@@ -11,7 +11,7 @@ from core_programs import PROGRAMS
 from flowbot.report.prompts import step_prompts
 from flowbot.workflow.core import read_core
 from flowbot.workflow.nodes import CoreNode
-from flowbot.workflow.parameters import CoreParameters
+from flowbot.workflow.parameters import MOST_LETTERS, MOST_TOOLS, CoreParameters
 from flowbot.workflow.workflow import Workflow
 
 Capture = pytest.CaptureFixture[str]
@@ -108,6 +108,27 @@ def test_a_workflow_with_defects_becomes_no_program(capsys: Capture, tmp_path: P
     flow.write_text("flowbot: 1\ninputs: {q: str}\noutputs: {a: q}\nnodes: {}\n", encoding="utf-8")
     said = flowbot(capsys, "export", str(flow), "--to", "core", "--out", str(tmp_path / "out"))
     assert (said.status, "the workflow has no nodes" in said.error) == (2, True)
+
+
+def test_more_tools_than_a_step_may_call_are_refused(capsys: Capture, tmp_path: Path) -> None:
+    task = write_task(tmp_path / "task")
+    names = [f"tool_{number}" for number in range(MOST_TOOLS + 1)]
+    code = "".join(f'def {name}(x: str) -> str:\n    """It."""\n    return x\n' for name in names)
+    (task.parent / "many.py").write_text(code, encoding="utf-8")
+    listed = "".join(f"  - many.py:{name}\n" for name in names)
+    task.write_text(f"{task.read_text(encoding='utf-8')}\ntools:\n{listed}", encoding="utf-8")
+    said = flowbot(capsys, "import", str(ORDERS / "count.core.txt"), "--task", str(task))
+    assert (said.status, "found 33 of them; expected 32 at most" in said.error) == (2, True)
+
+
+def test_a_program_of_the_most_letters_is_taken_and_typed_nodes_have_no_interpreter(
+    capsys: Capture, tmp_path: Path
+) -> None:
+    file = tmp_path / "long.core.txt"
+    file.write_text(f"A:::terminal:::{'x' * (MOST_LETTERS - 15)}", encoding="utf-8")
+    said = flowbot(capsys, "import", str(file), "--lift", "--interpreter", "faithful", "--json")
+    assert (said.status, said.json["lifted"]) == (0, True)
+    assert said.json["notes"] == ["Typed nodes are run as those of any workflow: --interpreter says nothing of them."]
 
 
 def test_line_ends_of_another_system_are_read_as_any(capsys: Capture, tmp_path: Path) -> None:

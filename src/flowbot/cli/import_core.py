@@ -59,19 +59,23 @@ def import_core(
     for each in defects[1:]:
         console.say(f"{file}: {each}", "warn")
     workflow = core_workflow(text, inputs, outputs, tools=tools, interpreter=interpreter, where=str(file))
-    why = ""
+    why, notes = "", list(program.notes)
+    if loaded is not None and loaded.sources:
+        notes.append("The tools of its servers are not named: add those that its steps may call under `tools`.")
     if lift:
         lifted, why = lift_core(workflow, next(iter(workflow.sketch.nodes)))
         workflow = lifted or workflow
+        if lifted is not None and interpreter == "faithful":
+            notes.append("Typed nodes are run as those of any workflow: --interpreter says nothing of them.")
     if out is not None:
         require_new(out, force=force)
         workflow.save(out)
-    facts = {"notes": list(program.notes), "lifted": lift and not why, "why": why, "workflow": workflow.dump()}
+    facts = {"notes": notes, "lifted": lift and not why, "why": why, "workflow": workflow.dump()}
     console.json({**facts, "file": None if out is None else str(out)})
     if out is None:
         console.result(dump_yaml(workflow.dump()).rstrip("\n"))
     else:
         console.result(f"{count(len(workflow.sketch.nodes), 'node')} in {out}.", "good")
-    for note in (*program.notes, *([f"It stays a program: {why}"] if why else [])):
+    for note in (*notes, *([f"It stays a program: {why}"] if why else [])):
         console.say(note, "warn")
     return 0

@@ -22,6 +22,8 @@ CATALOGUE_TEMPERATURE = 1.0
 """Highest temperature that an edit may ask for."""
 _MOST_SAID = 6000
 """Of messages as the instruction of another step, which has more to say."""
+MOST_TOOLS = 32
+"""That one step may call."""
 MOST_TOKENS = 1_000_000
 """Of a reply; no model writes more."""
 
@@ -53,7 +55,7 @@ class LLMParameters(Closed):
     max_tokens: int | None = Field(default=None, ge=1, le=MOST_TOKENS)
     samples: int = Field(default=1, ge=1, le=100)
     """Times the model is asked; a `merge` that reads the node joins all, any other node reads the first."""
-    tools: tuple[str, ...] = Field(default=(), max_length=32)
+    tools: tuple[str, ...] = Field(default=(), max_length=MOST_TOOLS)
     """Tools that the model may call before it answers."""
 
     @property
@@ -96,7 +98,7 @@ class CoreParameters(Closed):
 
     program: str = Field(default="", max_length=MOST_LETTERS)
     """The program's text, a step a line; see `workflow.core`."""
-    tools: tuple[str, ...] = Field(default=(), max_length=32)
+    tools: tuple[str, ...] = Field(default=(), max_length=MOST_TOOLS)
     """Tools that its steps may call."""
     model: str | None = None
     """Model string; None: the run's task model."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from flowbot.fields import Field
+from flowbot.fields import Field, UserError
 from flowbot.workflow.core import read_core
 from flowbot.workflow.messages import FormatError
 from flowbot.workflow.nodes import MAX_STEPS, CoreNode, Sketch
-from flowbot.workflow.parameters import CoreParameters
+from flowbot.workflow.parameters import MOST_LETTERS, MOST_TOOLS, CoreParameters
 from flowbot.workflow.workflow import Workflow
 
 from .names import free, types_of
@@ -42,10 +42,15 @@ def core_workflow(
 
     Raises:
         FormatError: if the program has a defect; names the first, and has all.
+        UserError: if there are more tools than a step may call.
     """
     program, defects = read_core(text)
     if defects:
         raise FormatError(where, defects)
+    if len(tools) > MOST_TOOLS:
+        raise UserError(
+            "tools", f"{len(tools)} of them", f"{MOST_TOOLS} at most, which the steps of a program may call"
+        )
     most = max_steps or min(MAX_STEPS, max(_FEWEST_STEPS, 2 * len(program.steps)))
     name = free(PLAN, [field.name for field in inputs])
     node = CoreNode(
@@ -59,5 +64,8 @@ def core_workflow(
         outputs={field.name: f"{name}.{field.name}" for field in outputs},
         nodes={name: node},
     )
-    told = CoreParameters(program="".join(f"{line}\n" for line in text.strip().splitlines()), tools=tuple(tools))
+    lines = "".join(f"{line}\n" for line in text.strip().splitlines())
+    told = CoreParameters(
+        program=lines[:MOST_LETTERS], tools=tuple(tools)
+    )  # of so many letters the last line end is left out
     return Workflow(sketch=sketch, parameters={name: told})
