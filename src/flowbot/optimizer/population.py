@@ -220,6 +220,11 @@ class Population(Generic[P]):
         seen = self.outcomes(program)
         return [seen[row].score for row in rows if row in seen]
 
+    def mean_score(self, program: Hashed, rows: Iterable[str]) -> float:
+        """Mean of these, 0 where there is none."""
+        scores = self.scores(program, rows)
+        return fmean(scores) if scores else 0.0
+
     def pairs(
         self, candidate: Candidate[P], rows: Iterable[str], other: Candidate[P] | None = None, *, shown: bool = False
     ) -> Pairs:

@@ -154,8 +154,7 @@ class Tree:
         return self._score(context, node) - context.population.charge(node, context.population.start)
 
     def _score(self, context: Context, node: Candidate) -> float:
-        scores = context.population.scores(node.program, context.rows)
-        return fmean(scores) if scores else 0.0
+        return context.population.mean_score(node.program, context.rows)
 
 
 def _affordable(context: Context, parent: Candidate, offers: Sequence[Option]) -> list[Option]:

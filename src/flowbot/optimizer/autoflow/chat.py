@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from statistics import fmean
 
 from flowbot.optimizer.admission import Admissions
 from flowbot.optimizer.judge import Judge, PosteriorJudge
@@ -116,9 +115,4 @@ class Chat:
 
     def _best(self, context: _Context, rows: Sequence[str]) -> _Member:
         """The highest mean, or what is better by the user's objective, the earliest of equals."""
-
-        def score(member: _Member) -> float:
-            scores = context.population.scores(member.program, rows)
-            return fmean(scores) if scores else 0.0
-
-        return context.population.best_of(self._nodes, score)
+        return context.population.best_of(self._nodes, lambda each: context.population.mean_score(each.program, rows))

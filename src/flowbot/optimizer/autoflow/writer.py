@@ -137,7 +137,7 @@ class Writer:
         found: list[Message] = []
         best, scores = 0.0, dict[str, float]()
         for each in self._tried(start, context, all_of_them=True):
-            scores[each.id] = _mean(each, rows, context)
+            scores[each.id] = context.population.mean_score(each.program, rows)
             best = max(best, scores[each.id])
         for each in self._tried(start, context):
             text = core_text(each.program.workflow)
@@ -193,11 +193,6 @@ def _proposal(
 ) -> Proposal[WorkflowProgram]:
     lines = len(text.splitlines())
     return Proposal(after, f"a program in words of {lines} steps", "meta", edits=(text,), faults=faults, shown=shown)
-
-
-def _mean(candidate: _Parent, rows: Sequence[str], context: _Context) -> float:
-    scores = context.population.scores(candidate.program, rows)
-    return sum(scores) / len(scores) if scores else 0.0
 
 
 def _flat(chat: Sequence[Message]) -> str:
