@@ -44,6 +44,8 @@ class Data:
 
 def step(tool: str, data: Data) -> Data | str:
     """What a tool makes of data; the same data where it changes nothing; why it cannot run, in words."""
+    if tool not in TOOLS:
+        return "is no tool"
     if tool in REPAIRS:
         if data.what != "photo":
             return f"takes a photo, not a {data.what}"

@@ -82,6 +82,12 @@ def test_what_is_wrong_is_said_without_the_right_plan(task: Task) -> None:
     assert found.feedback == "the result is not in German"
 
 
+def test_a_name_that_is_no_tool_breaks_a_plan_and_not_the_scorer() -> None:
+    toy = Task.load(FOLDER / "toy.task.yaml")
+    found = toy.metric(toy.test[0], {"plan": ["paint"]})
+    assert (found.value, found.feedback.partition(";")[0]) == (0.0, "step 1 cannot run: paint is no tool")
+
+
 def test_a_missing_plan_scores_0(task: Task) -> None:
     assert task.metric(task.test[0], {"plan": None}).value == 0.0
 
