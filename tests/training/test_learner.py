@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -9,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from flowbot.fields import UserError
-from flowbot.training.learner import BEGUN, Learning, fit, last_checkpoint
+from flowbot.fields import BudgetExceeded, UserError
+from flowbot.training.learner import BEGUN, CHECKPOINTS, SAVED_EACH, Learning, fit, last_checkpoint
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # those libraries warn of each other
 for _name in ("torch", "trl", "peft", "transformers", "datasets"):
@@ -73,6 +74,39 @@ def test_it_learns_leaves_an_adapter_and_goes_on_where_it_was(
     assert seen == [0, 1, 2, 3, 4, 5]
     assert capsys.readouterr().out == ""
     assert (tmp_path / "adapter" / "adapter_model.safetensors").stat().st_size > 0
+
+
+def test_a_step_that_is_to_teach_nothing_changes_nothing(model: Path, tmp_path: Path) -> None:
+    def rewards(step: int, replies: Sequence[str]) -> list[float | None]:
+        return [0.0, 1.0] if step < SAVED_EACH else [None, None]
+
+    fit(Learning(model, steps=2 * SAVED_EACH, samples=2, tokens=8), "Write a plan.", tmp_path, rewards)
+    kept = [
+        (tmp_path / CHECKPOINTS / f"checkpoint-{steps}" / "adapter_model.safetensors").read_bytes()
+        for steps in (SAVED_EACH, 2 * SAVED_EACH)
+    ]
+    assert kept[0] == kept[1]
+
+
+def test_a_ceiling_leaves_the_adapter_of_the_steps_before(model: Path, tmp_path: Path) -> None:
+    def rewards(step: int, replies: Sequence[str]) -> list[float | None]:
+        if step:
+            raise BudgetExceeded("the ceiling of 1 calls", ceiling="calls")
+        return [0.0, 1.0]
+
+    with pytest.raises(BudgetExceeded):
+        fit(Learning(model, steps=2, samples=2, tokens=8), "Write a plan.", tmp_path, rewards)
+    assert (tmp_path / "adapter" / "adapter_model.safetensors").stat().st_size > 0
+
+
+def test_weights_that_are_pickled_are_not_read(model: Path, tmp_path: Path) -> None:
+    pickled = tmp_path / "pickled"
+    shutil.copytree(model, pickled)
+    weights = import_module("safetensors.torch").load_file(str(pickled / "model.safetensors"))
+    (pickled / "model.safetensors").unlink()
+    import_module("torch").save(weights, pickled / "pytorch_model.bin")
+    with pytest.raises(UserError, match="no model that can be read"):
+        fit(Learning(pickled, steps=1), "?", tmp_path / "out", lambda step, replies: [None] * len(replies))
 
 
 def test_what_is_no_model_is_said_in_a_line(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from flowbot.fields import UserError
+from flowbot.fields import BudgetExceeded, Paused, UserError
 
 BEGUN = "Step 1:::"
 """How the reply begins, which is put into the model's mouth: small ones talk about the task otherwise."""
@@ -71,7 +71,7 @@ def fit(learning: Learning, question: str, folder: Path, rewards: Rewards) -> No
         learning: how.
         question: what the model is asked, the same at every step.
         folder: of the training.
-        rewards: of samples; what it raises ends the training as it stands.
+        rewards: of samples; what it raises ends the training. At a ceiling or a wish to stop the adapter is that of the steps before.
 
     Raises:
         UserError: if the model cannot be read, or is of a kind that has no such layers.
@@ -82,10 +82,19 @@ def fit(learning: Learning, question: str, folder: Path, rewards: Rewards) -> No
     if learning.vllm and not gpu:
         raise UserError("--vllm", "no GPU that torch can use", "leave it out; or a machine with one")
     model, tokenizer = _opened(learning.model, folder, torch, gpu)
-    prompt = _prompt(tokenizer, question)
+    prompt, transformers, lessons = _prompt(tokenizer, question), import_module("transformers"), list[bool]()
 
     def reward(completions: Sequence[str], **_: Any) -> list[float | None]:
-        return rewards(trainer.state.global_step, [BEGUN + text for text in completions])
+        lesson = rewards(trainer.state.global_step, [BEGUN + text for text in completions])
+        lessons[:] = [any(each is not None for each in lesson)]
+        return lesson
+
+    class Skips(transformers.TrainerCallback):
+        """A step that is to teach nothing changes nothing: without gradients the optimiser's momentum stands still, too."""
+
+        def on_pre_optimizer_step(self, *_: Any, model: Any, **__: Any) -> None:
+            if not lessons[-1]:
+                model.zero_grad(set_to_none=True)
 
     config = trl.RLOOConfig(
         output_dir=str(folder / CHECKPOINTS),
@@ -119,39 +128,50 @@ def fit(learning: Learning, question: str, folder: Path, rewards: Rewards) -> No
             args=config,
             train_dataset=import_module("datasets").Dataset.from_list([{"prompt": prompt}]),
             processing_class=tokenizer,
+            callbacks=[Skips()],
             peft_config=peft.LoraConfig(r=RANK, lora_alpha=ALPHA, target_modules=list(PARTS), task_type="CAUSAL_LM"),
         )
     except ValueError as error:
         raise UserError(
             str(learning.model), what=f"{error!s:.300}", mend=f"a causal model with layers {PARTS}"
         ) from error
-    trainer.remove_callback(import_module("transformers").PrinterCallback)  # standard output is the verb's
+    trainer.remove_callback(transformers.PrinterCallback)  # standard output is the verb's
     before = last_checkpoint(folder)
-    trainer.train(resume_from_checkpoint=None if before is None else str(before[1]))
-    trainer.model.save_pretrained(str(folder / "adapter"), safe_serialization=True)
+
+    def keep() -> None:
+        trainer.model.save_pretrained(str(folder / "adapter"), safe_serialization=True)
+
+    try:
+        trainer.train(resume_from_checkpoint=None if before is None else str(before[1]))
+    except (BudgetExceeded, Paused):
+        keep()
+        raise
+    keep()
 
 
 def _opened(path: Path, folder: Path, torch: Any, gpu: bool) -> tuple[Any, Any]:
-    """The model and its tokenizer, from files on this machine alone. What a GGUF file holds is written to `base/` once, as numbers that can be
-    learnt from and that an adapter can be put on later."""
+    """The model and its tokenizer, from files on this machine alone, without code or pickled weights of theirs. What a GGUF file holds is written
+    to `base/` once, as numbers that can be learnt from and that an adapter can be put on later."""
     transformers = import_module("transformers")
     transformers.utils.logging.disable_progress_bar()
     models, tokenizers, base = transformers.AutoModelForCausalLM, transformers.AutoTokenizer, folder / "base"
     try:
-        if path.is_file() and not (base / "config.json").is_file():
-            options = {"gguf_file": path.name, "local_files_only": True}
+        if path.is_file() and not base.is_dir():
+            options, part = {"gguf_file": path.name, "local_files_only": True}, folder / "base.part"
             packed = models.from_pretrained(str(path.parent), dtype=torch.float32, **options)
             config = packed.config
             del config.quantization_config
             model = models.from_config(config)
             model.load_state_dict(packed.state_dict())
-            tokenizers.from_pretrained(str(path.parent), **options).save_pretrained(str(base))
-            model.save_pretrained(str(base))
+            tokenizers.from_pretrained(str(path.parent), **options).save_pretrained(str(part))
+            model.save_pretrained(str(part))
+            part.rename(base)  # whole or not at all
             del packed, model
         where = str(base if path.is_file() else path)
-        tokenizer = tokenizers.from_pretrained(where, local_files_only=True)
+        alone = {"local_files_only": True, "trust_remote_code": False}
+        tokenizer = tokenizers.from_pretrained(where, **alone)
         kind = torch.bfloat16 if gpu else torch.float32
-        model = models.from_pretrained(where, dtype=kind, local_files_only=True)
+        model = models.from_pretrained(where, dtype=kind, use_safetensors=True, **alone)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise UserError(
             str(path),
