@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from flowbot.lm.stop import StopSignal
 from flowbot.task import Example, Task
 from flowbot.testing.fake import ReplyContent
 from flowbot.testing.fake_behaviours import BEHAVIOURS
-from flowbot.training.generator import Trained, train_generator_async
+from flowbot.training.generator import Trained, require_training, train_generator_async
 from flowbot.training.learner import CHECKPOINTS, Learning, Rewards
 from flowbot.training.record import curve_svg
 
@@ -29,6 +30,9 @@ def by_length(steps, examples):
 
 def too_much(steps, examples):
     return 2
+
+def raises(steps, examples):
+    return {}["nothing"]
 """
 
 
@@ -135,6 +139,22 @@ async def test_a_killed_training_goes_on_from_its_last_checkpoint_with_the_same_
     assert found.to_json()["steps"] == 3
 
 
+async def test_what_was_spent_before_a_kill_counts_against_the_same_ceiling(train: Train) -> None:
+    texts = ([A, "no"], [B, "no"], [A, B])
+    with pytest.raises(KeyboardInterrupt):
+        await train(Learner(*texts, dies_at=1), interpreter="fake/labels")
+    found = await train(Learner(*texts), interpreter="fake/labels", budget=Budget(calls=15))
+    assert (found.to_json()["status"], found.to_json()["steps"], found.calls <= 15) == ("stopped", 1, True)
+    found = await train(Learner(*texts), interpreter="fake/labels", budget=Budget(calls=20))
+    assert (found.to_json()["status"], found.to_json()["steps"], found.calls) == ("done", 3, 20)
+
+
+async def test_seconds_count_where_no_model_is_called(train: Train, reward: str) -> None:
+    budget = Budget(seconds=1, now=iter(range(100)).__next__)
+    with pytest.raises(Paused, match="seconds"):
+        await train(Learner(["no", "no"], ["no", "no"], ["no", "no"]), reward=reward, budget=budget)
+
+
 async def test_a_folder_is_for_one_training(train: Train, reward: str) -> None:
     await train(Learner([A, B], [A, B], [A, B]), reward=reward)
     with pytest.raises(UserError, match="other settings"):
@@ -178,8 +198,34 @@ async def test_what_is_wrong_is_said_before_anything_is_made(train: Train, rewar
     ):
         with pytest.raises(UserError, match=said):
             await train(Learner([A, B], [A, B], [A, B]), **given)
-    with pytest.raises(UserError, match="a number from 0 to 1"):
-        await train(Learner([A, B], [A, B], [A, B]), reward=reward.replace("by_length", "too_much"))
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("too_much", "it returned 2"), ("raises", r"KeyError: 'nothing' at reward\.py:")]
+)
+async def test_a_reward_that_raises_or_is_none_is_told_in_a_line(
+    train: Train, reward: str, name: str, said: str
+) -> None:
+    with pytest.raises(UserError, match=said):
+        await train(Learner([A, B], [A, B], [A, B]), reward=reward.replace("by_length", name))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"steps": 0}, "--steps"),
+        ({"samples": 1}, "--samples"),
+        ({"tokens": 0}, "--program-tokens"),
+        ({"rate": float("nan")}, "--learning-rate"),
+        ({"beta": float("nan")}, "--beta"),
+        ({"seed": -1}, "--seed"),
+    ],
+)
+def test_numbers_that_make_no_sense_are_refused(
+    task: Task, learning: Learning, given: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(UserError, match=said):
+        require_training(task, replace(learning, **given), interpreter="fake/labels", reward=None, rows=None)
 
 
 def test_the_curve_is_a_picture_with_a_dot_for_every_step() -> None:
@@ -203,10 +249,12 @@ def test_the_verb_names_the_extra_and_what_it_would_do(
         "3",
         "--out",
         str(tmp_path / "out"),
+        "--reward",
+        f"{task.parent / 'metrics.py'}:by_words",
     ]
     assert flowbot([*asked, "--dry-run", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"dry_run": True, "programs": 12}
     monkeypatch.setitem(__import__("sys").modules, "torch", None)
-    assert flowbot([*asked, "--reward", f"{task.parent / 'metrics.py'}:by_words"]) == 2
+    assert flowbot(asked) == 2
     assert "pip install -e '.[train]'" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

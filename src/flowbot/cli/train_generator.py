@@ -69,10 +69,9 @@ def train_generator(
     """
     import asyncio
 
-    from flowbot.fields.numbers import require_above_0
     from flowbot.lm.stop import StopSignal
     from flowbot.task import Task
-    from flowbot.training.generator import Trained, train_generator_async
+    from flowbot.training.generator import Trained, require_training, train_generator_async
     from flowbot.training.learner import Learning
     from flowbot.web.extra import require_extra
 
@@ -80,14 +79,9 @@ def train_generator(
     from .signals import pausing
 
     console = Console.open(output)
-    for name, value in {
-        "steps": steps,
-        "rows": rows,
-        "program-tokens": program_tokens,
-        "learning-rate": learning_rate,
-    }.items():
-        require_above_0(value, f"--{name}")
     learning, loaded = Learning(model, steps, samples, program_tokens, learning_rate, beta, seed, vllm), Task.load(task)
+    require_training(loaded, learning, interpreter=interpreter, reward=reward, rows=rows)
+    calls.budget()
     if calls.dry_run:
         console.json({"dry_run": True, "programs": steps * samples})
         console.result(f"{steps * samples} programs at most would be written and scored; no model was called.")

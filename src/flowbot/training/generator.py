@@ -12,8 +12,10 @@ from random import Random
 from typing import Any, Literal, TypeAlias, Unpack
 
 from flowbot.fields import BudgetExceeded, UserError
+from flowbot.fields.bounds import raised
 from flowbot.fields.files import sha256
-from flowbot.fields.numbers import is_number, shown
+from flowbot.fields.numbers import is_number, require_above_0, shown
+from flowbot.lm.budget import Budget
 from flowbot.lm.stop import StopSignal
 from flowbot.optimizer.arguments import RunSettings, users_models
 from flowbot.optimizer.autoflow.asking import STEPS, question
@@ -22,7 +24,7 @@ from flowbot.optimizer.progress import Watch
 from flowbot.runtime.evaluation import evaluate
 from flowbot.runtime.together import all_of
 from flowbot.task import Example, Task
-from flowbot.task.modules import Modules, reference
+from flowbot.task.modules import Modules, own_line, reference
 from flowbot.workflow.core import CoreProgram
 from flowbot.workflow.starts.core import core_workflow
 from flowbot.workflow.workflow import Workflow
@@ -42,7 +44,7 @@ class Trained:
 
     Args:
         curve: its steps.
-        calls: model calls, stored ones included.
+        calls: model calls of the whole training, stored ones included.
         stopped_by: the ceiling that ended it early, in words; "" where none did. A higher one goes on.
     """
 
@@ -86,8 +88,8 @@ async def train_generator_async(
         UserError: for anything wrong in what was given.
         Paused: as of `evaluate`; the same call goes on.
     """
+    require_training(task, learning, interpreter=interpreter, reward=reward, rows=rows)
     examples = task.splits["train"][:rows]
-    _require(task, examples, learning, interpreter, reward)
     tools = {tool.signature.name: tool.signature for tool in task.tools}
     asked = question(task, tools, examples[: 1 if reward is None else 0])
     before = last_checkpoint(folder)
@@ -101,6 +103,8 @@ async def train_generator_async(
         "feedback": feedback,
     }
     watch, stop, stopped_by = Watch(settings.get("progress")), settings.get("stop") or StopSignal(), ""
+    budget = settings.get("budget") or Budget()
+    budget.begin()  # learning takes time, too, and there may be nothing to call a model for
     watch.plan = {"search": 1.0}
     watch.enter("search", learning.steps)
     async with _worth(task, examples, interpreter, reward, settings, watch) as (worth, calls):
@@ -108,6 +112,7 @@ async def train_generator_async(
 
         async def judged(step: int, replies: Sequence[str]) -> list[float | None]:
             stop.check()
+            budget.check_time()
             found = [read(reply) for reply in replies]
             worths = iter(await all_of(worth(text, program) for text, program, _ in found if program is not None))
             rewards = [near if program is None else next(worths) for _, program, near in found]
@@ -129,6 +134,8 @@ async def train_generator_async(
             return asyncio.run_coroutine_threadsafe(judged(step, replies), loop).result()
 
         try:
+            if interpreter is not None:
+                await _charged(curve, worth)
             await asyncio.to_thread(fitting, learning, asked, folder, rewards_of)
         except BudgetExceeded as error:
             stopped_by = str(error)
@@ -139,17 +146,40 @@ async def train_generator_async(
         return Trained(curve, calls(), stopped_by)
 
 
-def _require(
-    task: Task, examples: Sequence[Example], learning: Learning, interpreter: str | None, reward: str | None
+def require_training(
+    task: Task, learning: Learning, *, interpreter: str | None, reward: str | None, rows: int | None
 ) -> None:
+    """Refuse what no training can be made of; the arguments are those of `train_generator_async`.
+
+    Raises:
+        UserError: naming the first that is wrong.
+    """
+    for name, value in {
+        "steps": learning.steps,
+        "rows": rows,
+        "program-tokens": learning.tokens,
+        "learning-rate": learning.rate,
+    }.items():
+        require_above_0(value, f"--{name}")
+    if not 0 <= learning.beta <= 1e6:
+        raise UserError("--beta", shown(learning.beta), "a number from 0 on")
+    if not 0 <= learning.seed < 2**32:
+        raise UserError("--seed", shown(learning.seed), "a whole number from 0 to 2^32 - 1")
     if (interpreter is None) == (reward is None):
         raise UserError("train-generator", "both or neither of --interpreter and --reward", "one of them")
-    if not examples:
+    if not task.splits["train"]:
         raise UserError(f"{task.name}: data", "no train examples", "at least one")
     if learning.samples < 2:
         raise UserError("--samples", str(learning.samples), "2 or more: each is compared with the others")
     if not learning.model.exists():
         raise UserError("--model", f"no {learning.model}", "a folder of transformers, or a GGUF file")
+
+
+async def _charged(curve: Curve, worth: Worth) -> None:
+    """Charge what the steps took that were done before: a ceiling is one of the whole training. Replies come from the store."""
+    for step in curve.steps:
+        found = [read(text) for text in step.programs]
+        await all_of(worth(text, program) for text, program, _ in found if program is not None)
 
 
 @asynccontextmanager
@@ -166,7 +196,11 @@ async def _worth(
         own = Modules(run=True).load(*reference(reward, "--reward", Path()), "--reward")
 
         async def by_function(text: str, program: CoreProgram) -> float:
-            value = own(told(program), examples)
+            try:
+                value = own(told(program), examples)
+            except Exception as error:
+                where = f" at {line}" if (line := own_line(error)) else ""
+                raise UserError(f"--reward {reward}", f"{raised(error)}{where}", "a number from 0 to 1") from error
             if not is_number(value) or not isfinite(value) or not 0 <= value <= 1:
                 raise UserError(f"--reward {reward}", f"it returned {shown(value)}", "a number from 0 to 1")
             return float(value)

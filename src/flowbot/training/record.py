@@ -105,7 +105,7 @@ class Curve:
             "steps": len(self.steps),
             "first": fmean(first) if first else None,
             "last": fmean(last) if last else None,
-            "window": WINDOW,
+            "window": min(WINDOW, len(self.steps)),
             "skipped": sum(not each.taught for each in self.steps),
             "best": None if self.best is None else {"reward": self.best[0], "program": self.best[1]},
         }

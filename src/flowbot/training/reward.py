@@ -56,7 +56,7 @@ def taught(rewards: Sequence[float], *, shuffled: Random | None) -> list[float |
 
     Args:
         rewards: of the samples.
-        shuffled: the control: each sample gets the reward of another one, by chance; None: its own.
+        shuffled: the control: the rewards are dealt to the samples by chance; None: each gets its own.
     """
     if max(rewards) - min(rewards) < 1e-9:
         return [None] * len(rewards)
