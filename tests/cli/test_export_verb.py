@@ -82,6 +82,9 @@ def test_what_is_wrong_is_told_before_anything_is_written(capsys: Capture, tmp_p
     for options, told in (
         (["--to", "python", *FAKE], "--to python: step compute runs code"),
         (["--to", "pyton", *FAKE], "--to: found 'pyton'; expected one of"),
+        (["--to", "cor"], "core"),
+        (["--to", "core", "--dry-run"], "--to core: found --dry-run beside it"),
+        (["--to", "core", "--check", str(tmp_path)], "--to core: found --check beside it"),
         (["--to", "prompts"], "step answer: found no model; expected --model"),
         (["--to", "prompts", *FAKE, "--check", str(tmp_path / "none")], "none"),
     ):
@@ -119,6 +122,8 @@ def test_a_programs_own_source_is_written_in_place(
     monkeypatch.chdir(tmp_path)
     said = flowbot(capsys, "export", "app.flow.yaml", "--to", "source")
     assert (said.status, "--force" in said.err) == (2, True)
+    said = flowbot(capsys, "export", "app.flow.yaml", "--to", "source", "--force", "--dry-run")
+    assert (said.status, "Old." in (tmp_path / "app.py").read_text()) == (2, True)
     said = flowbot(capsys, "export", "app.flow.yaml", "--to", "source", "--force")
     assert (said.status, said.err) == (0, "")
     assert "Written: plan in" in said.out

@@ -52,8 +52,8 @@ def export(
     ----------
     to
         What is written: prompts (the prompts as Markdown and JSON), python (one file on the openai package), langgraph, dspy or pydantic-ai (one
-        file for that framework); core (a program in words, which leaves out
-        what no words say); or source: what was found for a program goes into its own file, literal by literal, in place.
+        file for that framework); core (a program in words, which leaves out what no words say); or source: what was found for a program goes
+        into its own file, literal by literal, in place.
     out
         The folder; with `--to source` the one in which the program stands, otherwise this one.
     check
@@ -77,6 +77,9 @@ def export(
     from .signals import run_pausing
 
     console = Console.open(output)
+    if to in (SOURCE, CORE) and (check is not None or calls.dry_run):
+        odd = "--dry-run" if check is None else "--check"
+        raise UserError(f"--to {to}", f"{odd} beside it", f"no {odd}: no model is asked, and nothing is compared")
     if to == SOURCE:
         from flowbot.export.source.write import write_source
 
