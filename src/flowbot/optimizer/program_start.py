@@ -14,8 +14,7 @@ from flowbot.program.params import Param, Value
 from flowbot.runtime.flow import Flow
 from flowbot.task import Task
 from flowbot.task.frameworks import framework_of
-from flowbot.task.modules import Modules
-from flowbot.task.programs import UserProgram, program_of, read_program
+from flowbot.task.programs import UserProgram, program_at, program_of
 from flowbot.workflow.graph import free_name
 from flowbot.workflow.nodes import ProgramNode, Sketch
 from flowbot.workflow.parameters import ProgramParameters
@@ -37,7 +36,7 @@ def with_program(given: object, task: Task, where: str) -> tuple[Task, Workflow]
         UserError: if the file cannot be imported, or the callable does not fit the task.
     """
     if isinstance(given, str) and PROGRAM.fullmatch(given):
-        program = next((each for each in task.programs if each.name == given), None) or _read(given, task, where)
+        program = program_at(given, task.programs, where, None if task.source is None else task.source.parent)
     elif _is_program(given):
         program = program_of(cast("Callable[..., Any]", given))
         program = next((each for each in task.programs if each.call is program.call), program)
@@ -99,12 +98,3 @@ def _takes(program: UserProgram, given: dict[str, str]) -> list[str]:
         return [*given]
     known = {each.name for each in named}
     return [each for each in given if each in known]
-
-
-def _read(text: str, task: Task, where: str) -> UserProgram:
-    beside = None if task.source is None else task.source.parent
-    here = Path.cwd()
-    folder = here if beside is None or (here / text.rpartition(":")[0]).is_file() else beside
-    read = read_program(text, where, folder, Modules(run=True))
-    assert read is not None  # its Python may be imported
-    return read

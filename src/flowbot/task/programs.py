@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -43,6 +43,7 @@ class UserProgram:
         timeout: seconds of its own time that one run may take; what it waits for models is not counted.
         tunable: the texts and values that its code reads.
         max_calls: model calls that one run may make; a search plans with so many.
+        file: the whole path of the file that it was read from; None for one that was handed over.
     """
 
     name: str
@@ -53,6 +54,7 @@ class UserProgram:
     timeout: float = SECONDS
     tunable: tuple[Param | Value, ...] = ()
     max_calls: int = CALLS
+    file: Path | None = None
 
 
 def program_of(
@@ -173,13 +175,51 @@ def read_program(value: Any, where: str, folder: Path, modules: Modules) -> User
         )
     except UserError as error:
         raise error.at(f"{where}: {error.where}") from None
-    return replace(made, max_calls=calls)
+    return replace(made, max_calls=calls, file=files["call"][0].resolve())
 
 
-def named_program(call: str, programs: Mapping[str, UserProgram]) -> UserProgram | None:
-    """The program that a node means: by the very name, else the only one of that function's name."""
-    if call in programs:
-        return programs[call]
-    last = call.rpartition(":")[2]
-    like = [each for name, each in programs.items() if name.rpartition(":")[2] == last]
+def program_at(text: str, programs: Iterable[UserProgram], where: str, beside: Path | None = None) -> UserProgram:
+    """The program that a user names by its file, from here or else from `beside`; as it is declared, where it is: it may say that it writes.
+
+    Args:
+        text: `FILE.py:NAME`.
+        programs: those of the task.
+        where: how errors name it.
+        beside: the folder of the task file.
+
+    Raises:
+        UserError: if there is no such file or function, or it cannot be imported.
+    """
+    here = Path.cwd()
+    folder = here if beside is None or (here / text.rpartition(":")[0]).is_file() else beside
+    if (declared := named_program(text, programs, folder)) is not None:
+        return declared
+    read = read_program(text, where, folder, Modules(run=True))
+    assert read is not None  # its Python may be imported
+    return read
+
+
+def named_program(call: str, programs: Iterable[UserProgram], folder: Path | None = None) -> UserProgram | None:
+    """The program that a name means: the only one of that function's name whose file is the same. One that was handed over has no file.
+
+    Args:
+        call: `FILE.py:NAME`, or `NAME` for any file.
+        programs: among which.
+        folder: where the file is looked up. Without it the very name goes first, and of files the ends of their paths are compared:
+            `pipeline/app.py` may be `app.py` from elsewhere, and is never `other.py`.
+    """
+    file, _, name = call.rpartition(":")
+    like = [each for each in programs if each.name.rpartition(":")[2] == name and _is_in(each, file, folder)]
+    if folder is None or len(like) > 1:
+        like = [each for each in like if each.name == call] or like
     return like[0] if len(like) == 1 else None
+
+
+def _is_in(program: UserProgram, file: str, folder: Path | None) -> bool:
+    own = program.name.rpartition(":")[0]
+    if not (file and own):
+        return True
+    if folder is not None and program.file is not None:
+        return (folder / file).resolve() == program.file
+    ends = [[part for part in Path(each).parts if part != ".."][::-1] for each in (file, own)]
+    return all(one == other for one, other in zip(*ends, strict=False))

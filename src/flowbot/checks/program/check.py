@@ -64,7 +64,7 @@ async def check_program(file: Path, name: str, read: ReadTask | None, findings: 
     """
     program = f"{file.name}:{name}"
     task = None if read is None else read.task
-    said = None if task is None else named_program(program, {each.name: each for each in task.programs})
+    said = None if task is None else named_program(program, task.programs, file.parent)
     max_calls = CALLS if said is None else said.max_calls
     writes = said is not None and said.effects == "writes"
     rows = [] if read is None or read.task is None or writes else every_row(read)[:TRIALS]

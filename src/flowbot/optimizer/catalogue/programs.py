@@ -29,7 +29,7 @@ def around_program(place: Place) -> Iterator[Change]:
     node = place.node
     if not isinstance(node, ProgramNode):
         return
-    own = named_program(node.call, {each.name: each for each in place.task.programs})
+    own = named_program(node.call, place.task.programs)
     writes = own is not None and own.effects == "writes"
     repeats = not writes and all(Type.parse(text).kind != "str" for text in node.out.values())
     if repeats:

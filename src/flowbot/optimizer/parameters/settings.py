@@ -177,8 +177,7 @@ def programs(program: WorkflowProgram) -> Iterator[tuple[str, ProgramParameters]
 def values(context: Context, program: WorkflowProgram, path: str, told: Told) -> Iterator[Kind]:
     """Other numbers, choices and switches of a program, each for itself."""
     assert isinstance(told, ProgramParameters)
-    known = {each.name: each for each in context.task.programs}
-    named = named_program(step_at(program.workflow, path).how, known)
+    named = named_program(step_at(program.workflow, path).how, context.task.programs)
     for value in (each for each in (named.tunable if named else ()) if isinstance(each, Value)):
         now = told.values.get(value.name, value.default)
         made = [

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Unpack
 
-from flowbot.fields import RefusedError, StepError, UserError
+from flowbot.fields import RefusedError, StepError
 from flowbot.fields.numbers import require_above_0
 from flowbot.runtime.blocking import blocking
 from flowbot.runtime.settings import CHECKS, WorkbenchSettings, require_settings, with_settings
@@ -15,8 +15,7 @@ from flowbot.runtime.traced.one_run import Bounds
 from flowbot.runtime.traced.run import ProgramRuns, outputs_of
 from flowbot.runtime.workbench import Workbench
 from flowbot.task import Example, Task
-from flowbot.task.modules import Modules
-from flowbot.task.programs import UserProgram, named_program, program_of, read_program
+from flowbot.task.programs import UserProgram, program_at, program_of
 from flowbot.task.quality import Remark
 from flowbot.workflow.parameters import ProgramParameters
 from flowbot.workflow.workflow import Workflow
@@ -129,16 +128,9 @@ lift = blocking(lift_async, "lift")
 
 
 def _program(given: ProgramLike, task: Task) -> UserProgram:
-    """As the task declares it, where it does: it may say that it writes."""
-    if isinstance(given, UserProgram):
-        return given
     if not isinstance(given, str):
         return program_of(given)
-    declared = named_program(given, {each.name: each for each in task.programs})
-    found = declared or read_program(given, "program", Path.cwd(), Modules(run=True))
-    if found is None:
-        raise UserError("program", repr(given), "FILE.py:NAME")
-    return found
+    return program_at(given, task.programs, "program", None if task.source is None else task.source.parent)
 
 
 async def _recorded(

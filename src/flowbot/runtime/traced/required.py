@@ -18,7 +18,7 @@ def program_named(call: str, programs: Mapping[str, UserProgram]) -> UserProgram
     Raises:
         UserError: if it is not there.
     """
-    found = named_program(call, programs)
+    found = named_program(call, programs.values())
     if found is None:
         there = f"; there is {', '.join(programs)}" if programs else ""
         mend = f"`programs: [{call}]` in the task file, or fb.load(..., programs=[...]){there}"
