@@ -6,9 +6,8 @@ import asyncio
 import contextvars
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import TypeVar
-from weakref import WeakSet
 
 from flowbot.fields import InfrastructureError
 from flowbot.fields.bounds import raised
@@ -60,20 +59,3 @@ async def in_thread(call: Callable[[], T], *, seconds: float | None = None) -> T
     except RuntimeError as error:
         raise InfrastructureError(f"no thread to call a function in: {error}") from error
     return await asyncio.wait_for(waiting, seconds)
-
-
-_WIDE = 256
-"""Threads of the pool that a program shares with the loop it runs on."""
-_widened: WeakSet[asyncio.AbstractEventLoop] = WeakSet()
-
-
-def widen(loop: asyncio.AbstractEventLoop) -> None:
-    """Let the loop's own pool of threads have many.
-
-    A program's plain functions may run there (as LangGraph runs a graph's plain nodes), and each waits for a call of the loop's, which
-    may need a thread of the same pool: to look a host up, or to start a local model. As many of them at once as asyncio has threads, six
-    on two cores, would wait for ever.
-    """
-    if loop not in _widened:
-        _widened.add(loop)
-        loop.set_default_executor(ThreadPoolExecutor(_WIDE, thread_name_prefix="asyncio"))

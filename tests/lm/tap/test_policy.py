@@ -290,3 +290,33 @@ async def test_a_key_in_any_header_is_kept_out_of_what_is_stored_and_told() -> N
             with pytest.raises(openai.BadRequestError) as told:
                 await ask(there, "Again.", extra_headers={"Helicone-Auth": f"Bearer {other}"})
     assert other not in f"{told.value}{run.heard[-1].error}"
+
+
+class Line(httpx.AsyncBaseTransport):
+    """Opens its connection when it is let, and says whether that is open."""
+
+    def __init__(self) -> None:
+        self.begun, self.free, self.open = asyncio.Event(), asyncio.Event(), False
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.begun.set()
+        await self.free.wait()
+        self.open = True
+        return httpx.Response(200, json=chat("late"))
+
+    async def aclose(self) -> None:
+        self.open = False
+
+
+async def test_what_a_client_opens_after_it_was_closed_under_its_call_is_closed_too() -> None:
+    async with running() as run:
+        line, body = Line(), {"model": "gpt-x", "messages": [{"role": "user", "content": "Who?"}]}
+        with run.tapped() as tap:
+            async with httpx.AsyncClient(transport=line) as client:
+                call = asyncio.ensure_future(client.post("http://127.0.0.1:9/v1/chat/completions", json=body))
+                await line.begun.wait()
+                call.cancel()
+            line.free.set()
+            await tap.settle()
+        assert not line.open
+        assert run.session.ledger.calls == {"program": 1}  # it is paid for, and stored

@@ -323,9 +323,23 @@ async def swallows(question: str) -> str:
     return "fine"
 
 
+CLOCK = [0.0]
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program takes time of its own only where it hangs, however busy the machine is."""
+    monkeypatch.setattr(one_run, "time", SimpleNamespace(monotonic=lambda: CLOCK[0]))
+
+
+async def hang() -> None:
+    CLOCK[0] += 1000
+    await asyncio.sleep(3600)
+
+
 async def hangs(question: str) -> str:
     await plan(question)
-    await asyncio.sleep(3600)
+    await hang()
     return ""
 
 
@@ -344,7 +358,8 @@ async def hangs_after_a_call_that_it_gave_up(question: str) -> str:
         await asyncio.sleep(0)
     call.cancel()
     free.set()
-    await asyncio.sleep(3600)
+    await asyncio.wait({call})
+    await hang()
     return ""
 
 
@@ -361,6 +376,7 @@ def grouped_in_a_thread(question: str) -> str:
 
 
 def hangs_in_a_thread(question: str) -> str:
+    CLOCK[0] += 1000
     threading.Event().wait(30)
     return ""
 
@@ -372,7 +388,7 @@ async def hangs_after_a_call_that_failed(question: str) -> str:
     async with httpx.AsyncClient(transport=httpx.MockTransport(broken)) as client:
         with suppress(ValueError):
             await client.post(f"{URL[0]}/chat/completions", json=body("", question))
-    await asyncio.sleep(3600)
+    await hang()
     return ""
 
 
@@ -398,6 +414,7 @@ async def leaves(question: str) -> str:
         (leaves, r"app: program leaves: test_programs_run\.py:\d+: SystemExit: 3"),
     ],
 )
+@pytest.mark.usefixtures("clock")
 async def test_what_a_program_does_wrong_is_its_error_and_the_same_again(
     program: Callable[..., Any], told: str
 ) -> None:
@@ -511,17 +528,18 @@ async def test_a_program_that_holds_the_loop_up_is_named_and_runs_in_a_thread_fr
 
 async def waits_for_one_model(question: str) -> str:
     if (said := await plan(question)).startswith("Write"):
-        await asyncio.sleep(3600)
+        await hang()
     return said
 
 
+@pytest.mark.usefixtures("clock")
 async def test_a_time_out_with_one_model_is_none_with_another() -> None:
     store = Store.memory()
     async with engine(waits_for_one_model, store=store, timeout=0.5) as (made, _):
         assert "took longer" in (await run(made, flow("waits_for_one_model"))).error
     session = Session(store)
     lm = LM(FakeClient(lambda request: "other"), session)
-    program = program_of(waits_for_one_model, timeout=0.2)
+    program = program_of(waits_for_one_model, timeout=0.5)
     other = Engine(lm, session, programs={program.name: program})
     assert (await run(other, flow("waits_for_one_model"))).outputs == {"answer": "other"}
     await other.close()
@@ -547,6 +565,25 @@ async def test_programs_in_all_threads_of_the_loop_wait_for_a_model_that_needs_o
     traces = [run(made, flow("in_threads_of_the_loop"), f"q{number}") for number in range(3)]
     assert [each.outputs for each in await asyncio.gather(*traces)] == [{"answer": "here"}] * 3
     await made.close()
+
+
+SEEN: list[str] = []
+
+
+async def asks_when_its_time_is_over(question: str) -> str:
+    CLOCK[0] += 1000
+    SEEN.append(await plan(question))
+    await hang()
+    return ""
+
+
+@pytest.mark.usefixtures("clock")
+async def test_a_program_is_not_cut_amid_a_call() -> None:
+    """Its client would be closed under the call, and what is paid for be lost."""
+    SEEN.clear()
+    async with engine(asks_when_its_time_is_over, timeout=0.5) as (made, _):
+        assert "took longer" in (await run(made, flow("asks_when_its_time_is_over"))).error
+    assert SEEN == ["Write: pens ink"]
 
 
 async def forks(question: str) -> str:

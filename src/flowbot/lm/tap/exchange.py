@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flowbot.fields import Usage
-from flowbot.lm.client import Draw, Message, ToolUse
+from flowbot.lm.client import Draw, Message, Reply, ToolUse
 
 from .asked import Asked
 
@@ -47,6 +47,28 @@ class Exchange:
     error: str
     streamed: bool
     estimated: bool
+
+    @classmethod
+    def of(cls, call: Call, reply: Reply) -> Exchange:
+        """What a call and its reply tell."""
+        asked = call.asked
+        refused = reply.raw is not None and reply.raw.status >= 400
+        return cls(
+            scope=call.scope,
+            number=call.number,
+            began=call.began,
+            body=asked.data,
+            model=call.model or f"{asked.identity.provider}/{asked.identity.name}",
+            messages=asked.messages,
+            text="" if refused else reply.text,
+            calls=reply.calls,
+            usage=reply.usage,
+            seconds=reply.seconds,
+            stored=not call.sent,
+            error=reply.text if refused else "",
+            streamed=asked.streamed,
+            estimated=reply.estimated,
+        )
 
 
 @dataclass(slots=True)

@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import cast
 from urllib.parse import urlsplit
@@ -24,6 +25,8 @@ from .asked import MOST_REPLY, Asked
 from .proxy import TapProxy
 from .replies import read_reply
 from .stand_in import StandIn
+
+_THREADS = 32
 
 
 class Models:
@@ -50,6 +53,7 @@ class Models:
         self._max_reply = max_reply
         self._models: dict[Identity, LM] = {}
         self._proxy: TapProxy | None = None
+        self._threads: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()
 
     def max_reply(self, identity: Identity) -> int:
@@ -88,8 +92,18 @@ class Models:
                 self._proxy = TapProxy(loop)
             return self._proxy
 
+    def threads(self) -> ThreadPoolExecutor:
+        """Threads for what programs that run on the session's loop put into threads: the loop's own are needed to answer them."""
+        with self._lock:
+            if self._threads is None:
+                self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="flowbot-program")
+            return self._threads
+
     async def close(self) -> None:
         """Let calls in flight finish and be stored; give up those not sent. May be called twice."""
+        if self._threads is not None:
+            self._threads.shutdown(wait=False)
+            self._threads = None
         for lm in self._models.values():
             await lm.close()
         proxy, self._proxy = self._proxy, None

@@ -66,7 +66,7 @@ def _send(library: Any, wrapped: Callable[..., Any], _: Any, args: tuple[Any, ..
 async def _asend(
     library: Any,
     wrapped: Callable[..., Coroutine[Any, Any, Any]],
-    _: Any,
+    client: Any,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> Any:
@@ -78,7 +78,11 @@ async def _asend(
 
     async def once() -> Answer:
         with _faults(library, asked):
-            return _answer(await wrapped(*args, **{**kwargs, "stream": False}))
+            try:
+                return _answer(await wrapped(*args, **{**kwargs, "stream": False}))
+            finally:
+                if client.is_closed:  # by a program that waits no more: what was opened since then is closed as well
+                    await client.__aexit__()
 
     return _response(library, request, await tap.acall(asked, once), streamed=bool(kwargs.get("stream")))
 

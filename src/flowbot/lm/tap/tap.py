@@ -5,31 +5,28 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Generator, Mapping
-from concurrent.futures import CancelledError, Future, wait
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
+from concurrent.futures import Executor, Future, wait
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import replace
 from functools import partial
 from itertools import count
-from typing import Any, TypeAlias
+from typing import Any
 
-from flowbot.fields import BudgetExceeded, FlowBotError, InfrastructureError, ModelError, Paused, UserError, stable_hash
+from flowbot.fields import FlowBotError, UserError
 from flowbot.lm.client import Identity, Reply
 from flowbot.program.stopping import Stop
 
+from .admission import Admission, ended, over
 from .asked import Answer, Asked, Send, read_asked
 from .errand import Errand, sent_on
 from .exchange import Call, Exchange
 from .models import Models, context_of
 from .proxy import Passage
 
-Place: TypeAlias = tuple[str, Identity, str, int]
 _TURNS = 100
 """How often a call waits for another run's equal one, of which nothing comes, before what that met is its own."""
-_PATIENCE = 5.0
-"""Seconds that a call too many waits, in a replay, for those that were let in and have not come yet."""
 tapping: ContextVar[Tap | None] = ContextVar("flowbot_tapping", default=None)
 """Whose model calls go past FlowBot: those of the code that runs in this context."""
 
@@ -82,51 +79,46 @@ class Tap:
         answer: Callable[[Asked], Answer | None] | None = None,
     ) -> None:
         self.models = models
-        self.stopped: BaseException | None = None
-        """Why the program was stopped, also where it has caught that."""
         self.keys: list[tuple[Identity | None, str]] = []
         """Under which the replies of its calls are stored, each with who was asked; None for the run's own model."""
-        self.closed = False
-        """Whether the run is over."""
+        self._admission = Admission(replicate, scope, began, ended, max_calls=max_calls, let_in=let_in)
         self._purpose = purpose
-        self._replicate = replicate
-        self._scope = scope
         self._heard = heard
-        self._began = began
-        self._ended = ended
-        self._max_calls = max_calls
-        self._due = None if let_in is None else {each: Future[None]() for each in let_in}
-        self._let_in: list[Place] = []
-        self._open: set[Future[None]] = set()
-        self._ending = False
         self._answer = answer
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self._process = os.getpid()
         self._passages: list[Passage] = []
-        self._numbers: dict[tuple[str, Identity, str], int] = defaultdict(int)
-        self._lock = threading.Lock()
         self._asking: set[Future[Reply]] = set()
+
+    @property
+    def stopped(self) -> BaseException | None:
+        """Why the program was stopped, also where it has caught that."""
+        return self._admission.stopped
+
+    @property
+    def closed(self) -> bool:
+        """Whether the run is over."""
+        return self._admission.closed
 
     @property
     def calls(self) -> int:
         """Calls that were let in so far."""
-        return len(self._let_in)
+        return self._admission.calls
 
     @property
     def let_in(self) -> list[str]:
         """Which those are, in an order of their own."""
-        return sorted(map(_name, self._let_in))
+        return self._admission.let_in
 
     async def settle(self) -> None:
         """The program has ended: nothing new is let in, and what was let in ends, is stored and told, whether or not somebody still waits."""
-        self._ending = True
-        await _ended(self._open)
+        await self._admission.settle()
         await self.models.session.flights.ended({key for _, key in self.keys})
 
     def close(self) -> None:
         """The run is over: whoever still calls, or waits, is stopped. May be called twice."""
-        self.closed = True
+        self._admission.closed = True
         for each in list(self._asking):
             each.cancel()
         while self._passages:
@@ -144,12 +136,17 @@ class Tap:
             Stop: on the loop's own thread.
         """
         if threading.get_ident() == self._thread:
-            raise self._stop(BlockingCallError())
+            raise self._admission.stop(BlockingCallError())
+
+    def threads(self, loop: asyncio.AbstractEventLoop) -> Executor | None:
+        """Where a program that runs on the tap's own loop has its blocking calls made, so that they leave alone the threads by which they
+        are answered; None on another loop."""
+        return self.models.threads() if loop is self._loop and not self.closed else None
 
     def passage(self, environment: Mapping[str, str]) -> Passage:
         """A way in for a program in another process that is started in this context, with this environment."""
         if self.closed:
-            raise _over()
+            raise over()
         passage = self.models.proxy(self._loop).passage(self.acall, self.read, environment)
         self._passages.append(passage)
         return passage
@@ -157,7 +154,7 @@ class Tap:
     def elsewhere(self, url: str) -> str:
         """In a fork: the address by which a request comes back to the tap."""
         if not self._passages:
-            raise _over()
+            raise over()
         return self._passages[-1].to(url)
 
     def read(self, url: str, headers: Mapping[str, str], body: bytes) -> Asked | None:
@@ -166,7 +163,7 @@ class Tap:
         Raises:
             Stop: for a request to a model that may not be sent.
         """
-        with self._stopping():
+        with self._admission.stopping():
             return read_asked(url, headers, body, max_reply=self.models.max_reply, context=context_of)
 
     def call(self, asked: Asked, send: Callable[[], Answer]) -> Reply:
@@ -177,15 +174,15 @@ class Tap:
         """
         self.require_thread()
         try:
-            with self._entered(asked) as call:
+            with self._admission.entered(asked) as call:
                 errand = Errand(send)
                 asking = self._submit(self._ask(call, errand.post))
                 errand.run(asking)
-                with self._stopping():
+                with self._admission.stopping():
                     reply = asking.result()
                 return self._told(call, reply)
         except Stop:
-            wait(*self._under_way())
+            wait(*self._admission.under_way())
             raise
 
     async def acall(self, asked: Asked, send: Callable[[], Coroutine[Any, Any, Answer]]) -> Reply:
@@ -196,7 +193,7 @@ class Tap:
         """
         here = asyncio.get_running_loop()
         try:
-            with self._entered(asked) as call, self._stopping():
+            with self._admission.entered(asked) as call, self._admission.stopping():
                 if here is self._loop:
                     reply = await self._ask(call, send)
                 else:
@@ -204,7 +201,7 @@ class Tap:
                     reply = await asyncio.wrap_future(self._submit(self._ask(call, post)))
                 return self._told(call, reply)
         except Stop:
-            await _ended(*self._under_way())
+            await ended(*self._admission.under_way())
             raise
 
     async def _ask(self, call: Call, send: Send) -> Reply:
@@ -244,64 +241,10 @@ class Tap:
     def _keyed(self, identity: Identity | None, key: str) -> None:
         self.keys.append((identity, key))
 
-    @contextmanager
-    def _entered(self, asked: Asked) -> Generator[Call]:
-        """A call is let in, and over in the end."""
-        if self.closed or self._ending:
-            raise _over()
-        scope = self._scope()
-        with self._lock:
-            place = (scope, asked.identity, asked.body)
-            number = self._numbers[place]
-            self._numbers[place] += 1
-            due = None if self._due is None else self._due.get(_name((*place, number)))
-            if self.stopped is not None and due is None:
-                raise Stop(self.stopped)
-            if due is None and (self._due is not None or self.calls == self._max_calls):
-                raise self._stop(ModelError(f"more than {self._max_calls} model calls"))
-            self._let_in.append((*place, number))
-            over = due or Future[None]()
-            self._open.add(over)
-        try:
-            draw = (self._replicate, scope, number) if asked.drawn else ()
-            call = Call(asked, scope, number, self._began(), draw)
-            try:
-                yield call
-            finally:
-                self._ended()
-        finally:
-            self._open.discard(over)
-            over.set_result(None)
-
-    def _under_way(self) -> tuple[set[Future[None]], float | None]:
-        """What a call that is stopped waits for, and how long at most: a program that is not the same twice does not come to all of them."""
-        if self._due is None:
-            return set(self._open), None
-        return {each for each in self._due.values() if not each.done()}, _PATIENCE
-
     def _told(self, call: Call, reply: Reply) -> Reply:
         if self.closed:
-            raise _over()
-        asked = call.asked
-        refused = reply.raw is not None and reply.raw.status >= 400
-        self._heard(
-            Exchange(
-                scope=call.scope,
-                number=call.number,
-                began=call.began,
-                body=asked.data,
-                model=call.model or f"{asked.identity.provider}/{asked.identity.name}",
-                messages=asked.messages,
-                text="" if refused else reply.text,
-                calls=reply.calls,
-                usage=reply.usage,
-                seconds=reply.seconds,
-                stored=not call.sent,
-                error=reply.text if refused else "",
-                streamed=asked.streamed,
-                estimated=reply.estimated,
-            )
-        )
+            raise over()
+        self._heard(Exchange.of(call, reply))
         return reply
 
     def _submit(self, asking: Coroutine[Any, Any, Reply]) -> Future[Reply]:
@@ -310,40 +253,10 @@ class Tap:
             future = asyncio.run_coroutine_threadsafe(asking, self._loop)
         except RuntimeError:  # it is closed
             asking.close()
-            raise _over() from None
+            raise over() from None
         self._asking.add(future)
         future.add_done_callback(self._asking.discard)
         return future
-
-    @contextmanager
-    def _stopping(self) -> Generator[None]:
-        """What may not go on in the block leaves it as `Stop`."""
-        try:
-            yield
-        except (BudgetExceeded, InfrastructureError, Paused, UserError) as error:
-            raise self._stop(error) from error
-        except CancelledError:  # of a thread's call: its run was closed
-            raise _over() from None
-
-    def _stop(self, error: Exception) -> Stop:
-        self.stopped = self.stopped or error
-        return Stop(error)
-
-
-def _over() -> Stop:
-    """For what is left over of a run: it is no reason why that one stopped."""
-    return Stop(Paused("the run that the call belongs to is over", stopped_by="signal"))
-
-
-async def _ended(these: Collection[Future[None]], seconds: float | None = None) -> None:
-    if these:
-        await asyncio.wait([asyncio.wrap_future(each) for each in these], timeout=seconds)
-
-
-def _name(place: Place) -> str:
-    """Of a call: the step it is made in, who is asked what, and which of the equal ones it is."""
-    scope, identity, body, number = place
-    return stable_hash([scope, identity.dump(), body, number])[:24]
 
 
 async def _at_hand(answer: Answer) -> Answer:

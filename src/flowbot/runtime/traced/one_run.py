@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from flowbot.program.watching import current, watcher
-from flowbot.runtime.threads import in_thread, widen
+from flowbot.runtime.threads import in_thread
 from flowbot.workflow.parameters import ProgramParameters
 
 from .watching import Fill, Watching
@@ -83,7 +83,6 @@ class OneRun:
         from flowbot.lm.tap import Tap, tapping
 
         bounds, loop = self._bounds, asyncio.get_running_loop()
-        widen(loop)
         self.watching = Watching(self._parameters, bounds.example, bounds.base, self._session.store, loop, bounds.fill)
         self.tap = Tap(
             self._models, purpose=bounds.purpose, replicate=bounds.replicate, scope=self.watching.scope,
@@ -117,12 +116,13 @@ class OneRun:
         task = asyncio.create_task(self._ended(call, apart=apart), context=self._context)
         try:
             while not task.done():
-                left = seconds - self._taken()
-                if left <= 0:
+                left, waits = seconds - self._taken(), self._is_waiting()
+                # Never amid a call: it is paid for, and its client would be closed under it.
+                if left <= 0 and not waits:
                     task.cancel()
                     await asyncio.wait({task}, timeout=_GRACE)
                     return None
-                await asyncio.wait({task}, timeout=_LOOK if self._is_waiting() else left)
+                await asyncio.wait({task}, timeout=left if not waits else _LOOK if left > 0 else _LOOK / 10)
         except asyncio.CancelledError:
             task.cancel()
             raise
