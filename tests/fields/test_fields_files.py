@@ -276,7 +276,8 @@ def _opens(call: ast.Call) -> str:
 
 def _is_own_open(holder: ast.expr) -> bool:
     """`open` of our own classes, of archives and of the URL opener."""
-    return ast.unparse(holder) in ("Console", "Store", "Journal", "archive", "opener", "proxy")
+    own = ("Console", "Store", "Journal", "Curve", "archive", "opener", "proxy", "self._pool", "self._cluster")
+    return ast.unparse(holder) in own
 
 
 def test_there_is_no_other_door() -> None:
