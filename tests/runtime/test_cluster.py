@@ -4,9 +4,11 @@ import asyncio
 import json
 import logging
 import os
+import queue
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -21,11 +23,11 @@ from runtime_help import engine_on, single
 from flowbot.cli.app import run as command
 from flowbot.fields import InfrastructureError, StepError, UserError
 from flowbot.runtime.evaluation import Evaluation, evaluate
-from flowbot.runtime.executors import Call, Executor, is_executor, open_executor, pool
+from flowbot.runtime.executors import Call, Executor, bridge, is_executor, open_executor
 from flowbot.runtime.executors.address import Address, address_of
 from flowbot.runtime.executors.job import Job
 from flowbot.runtime.executors.shipping import MOST_FILES, Shipping, unpacked
-from flowbot.runtime.executors.station import Station, release
+from flowbot.runtime.executors.station import do, release
 from flowbot.task import Task
 from flowbot.task.modules import Modules
 
@@ -230,55 +232,55 @@ async def test_a_machine_lost_in_mid_run_loses_nothing(folder: Path, tmp_path: P
 
 
 class Scripted:
-    """A cluster that answers as long as `answers`, with room for as many stations as `room`."""
+    """A cluster whose machines take no job but the first one, and that answers as long as `answers`."""
 
-    def __init__(self, room: int) -> None:
-        self.answers, self.room, self.asked = True, room, list[str]()
+    def __init__(self) -> None:
+        self.answers, self.size, self.asked = True, 1, 0
 
     async def open(self) -> None:
         pass
 
-    async def wanted(self) -> dict[str, int]:
+    async def places(self) -> int:
         if not self.answers:
             raise ConnectionError("nobody there\nat all")
-        return dict.fromkeys(map(str, range(self.room)), 1)
+        return self.size
 
-    async def start(self, where: str, slots: int) -> Any:
-        return self
-
-    async def ask(self, method: str, *given: str) -> str:
-        self.asked.append(method)
-        return release()
-
-    def end(self) -> None:
-        pass
+    async def do(self, told: str, bundle: Any) -> str:
+        self.asked += 1
+        if self.asked > 1 or not self.size:
+            await asyncio.sleep(3600)
+        return "{}"
 
     async def close(self) -> None:
         pass
 
 
 @pytest.mark.parametrize(
-    ("room", "answers", "said"),
-    [(0, True, "no machine has had room for a worker in 0.05 s"), (1, False, "it does not answer: nobody there")],
+    ("fault", "said"),
+    [
+        ("full", "no machine has had room for a worker in 0.05 s"),
+        ("silent", "it does not answer: nobody there"),
+        ("empty", "it has had no machine for 0.05 s"),
+    ],
 )
 @pytest.mark.asyncio(loop_scope="module")
 async def test_a_cluster_that_is_silent_or_has_no_room_is_given_up(
-    room: int, answers: bool, said: str, monkeypatch: pytest.MonkeyPatch
+    fault: str, said: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pool, "LOOK_SECONDS", 0.05)
-    cluster = Scripted(room)
-    stations = pool.Pool(cluster)
-    if room:
-        await stations.open()
-        assert (stations.places, stations.lost) == (room, "")
-        monkeypatch.setattr(pool, "GONE_SECONDS", 0.05)
-    else:
-        monkeypatch.setattr(pool, "OPEN_SECONDS", 0.05)
-        with pytest.raises(pool.ClusterError, match=said):
-            await stations.open()
-    cluster.answers = answers
-    await until(lambda: stations.lost == said)
-    await stations.close()
+    monkeypatch.setattr(bridge, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(bridge, "GONE_SECONDS" if fault == "silent" else "OPEN_SECONDS", 0.05)
+    cluster, heard = Scripted(), BytesIO()
+    cluster.size = 0 if fault == "full" else 1
+    job = Job.of((call := tool(folder, "where")), address_of(call.function))
+    messages: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    messages.put({"id": 1, "job": job.dump()})
+    serving = asyncio.create_task(bridge.Bridge(cluster, heard).serve(messages.get))
+    if fault != "full":
+        await until(lambda: cluster.asked == 2)
+        cluster.answers, cluster.size = fault != "silent", 0
+    await serving
+    messages.put(None)
+    assert json.loads(heard.getvalue().splitlines()[-1]) == {"failed": said}
 
 
 @pytest.mark.parametrize(
@@ -287,9 +289,9 @@ async def test_a_cluster_that_is_silent_or_has_no_room_is_given_up(
         ("refused", "ray cannot be reached: nobody answers there"),
         (
             "old",
-            r"ray cannot be reached: FlowBot 0 on Python 2 there, FlowBot .* here: install the same on its machines",
+            r"ray cannot be reached: FlowBot .* there, FlowBot 0 on Python 2 here: install the same on its machines",
         ),
-        ("lost", "ray: a worker was lost 3 times out of 3; the last one: The actor died"),
+        ("lost", "ray: The worker died"),
         ("exit", "ray: the cluster is lost: what speaks with it ended with status 9"),
     ],
 )
@@ -303,31 +305,53 @@ async def test_a_cluster_with_a_fault_is_one_line_of_the_infrastructure(
     await executor.close()
 
 
+@pytest.mark.parametrize("wrong", ["", "twice"])
 @pytest.mark.asyncio(loop_scope="module")
-async def test_what_runs_on_ray_is_what_runs_here(folder: Path, fake: Callable[[str], Executor]) -> None:
-    executor = fake("")
+async def test_what_runs_on_ray_is_what_runs_here(wrong: str, folder: Path, fake: Callable[[str], Executor]) -> None:
+    executor = fake(wrong)
     there = await evaluated(folder, executor)
     await executor.close()
     assert [row.score for row in there.rows] == [row.score for row in (await evaluated(folder, open_executor())).rows]
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_a_station_whose_coordinator_is_gone_ends_what_it_is_at(
+async def test_a_job_whose_coordinator_is_gone_is_ended(folder: Path, machines: Any, tmp_path: Path) -> None:
+    call, file = tool(folder, "pid", path=str(tmp_path / "pid")), tmp_path / "pid"
+    lost = open_executor(machines.scheduler_address.replace("tcp", "dask"))
+    asked = asyncio.create_task(lost.run(call))
+    await until(lambda: file.exists() and bool(file.read_text()))
+    assert running(int(file.read_text()))
+    os.kill(getattr(lost, "_bridge").pid, 9)  # noqa: B009
+    with pytest.raises(InfrastructureError, match="was killed by SIGKILL"):
+        await asked
+    await until(lambda: not running(int(file.read_text())))
+    await lost.close()
+
+
+def test_a_station_without_jobs_leaves_and_what_was_killed_is_swept(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flowbot.runtime.executors.station.LEASE_SECONDS", 1.0)
-    station = Station(1)
-    call, file = tool(folder, "pid", path=str(tmp_path / "pid")), tmp_path / "pid"
-    job = Job.of(call, address_of(call.function))
-    asked = asyncio.create_task(station.do("1", json.dumps({"job": job.dump(), "folder": ""})))
-    while not file.exists() or not file.read_text():
-        await station.release()  # somebody is there
-        await asyncio.sleep(0.01)
-    with pytest.raises(RuntimeError, match="has left"):
-        await asked
-    assert not running(int(file.read_text()))
-    with pytest.raises(RuntimeError, match="has left"):
-        await station.release()
+    monkeypatch.setattr("flowbot.runtime.executors.station.IDLE_SECONDS", 0.0)
+    monkeypatch.setattr("flowbot.runtime.executors.shipping.gettempdir", lambda: str(tmp_path))
+    killed, young = tmp_path / "flowbot-folder-killed", tmp_path / "flowbot-folder-young"
+    killed.mkdir()
+    young.mkdir()
+    os.utime(killed, (0, 0))
+    own = tmp_path / "own"  # that no other test's machines have
+    own.mkdir()
+    for name in ("functions.py", "beside.py"):
+        (own / name).write_text((folder / name).read_text())
+    call = tool(own, "where")
+    address, bundle = Shipping().of(address_of(call.function))
+    assert bundle is not None
+    job = replace(Job.of(call, address_of(call.function)), function=address)
+    told = json.dumps({"release": release(), "folder": bundle.digest, "job": job.dump()})
+    assert json.loads(do(told, None)) == {"missing": True}
+    pid, file, _, _ = json.loads(do(told, bundle.data))["value"]
+    assert not killed.exists()
+    assert young.exists()
+    asyncio.run(until(lambda: not running(pid) and not Path(file).exists()))
+    assert json.loads(do(told, None)) == {"missing": True}
 
 
 def test_a_wrong_address_or_a_missing_package_is_the_users_error(
@@ -369,10 +393,12 @@ def test_a_folder_comes_out_as_it_went_in_and_nothing_lands_outside(tmp_path: Pa
     (package / "m.py").write_bytes(b"\x00x")
     address, bundle = Shipping().of(Address("f", "own.deep.m", str(package / "m.py"), ""))
     assert bundle is not None
-    assert (unpacked(bundle.data) / address.file).read_bytes() == b"\x00x"
+    with unpacked(bundle.data) as there:
+        assert (there / address.file).read_bytes() == b"\x00x"
+    assert not there.exists()
     assert address.file == "own/deep/m.py"
     bad = BytesIO()
     with ZipFile(bad, "w") as archive:
         archive.writestr("../x.py", "")
-    with pytest.raises(ValueError, match="outside"):
-        unpacked(bad.getvalue())
+    with pytest.raises(ValueError, match="outside"), unpacked(bad.getvalue()):
+        pass

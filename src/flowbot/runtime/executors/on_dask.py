@@ -1,13 +1,14 @@
-"""A Dask cluster: a station a worker, an actor that runs as many jobs side by side as the worker has threads."""
+"""A Dask cluster: a job is a task, which its scheduler gives to a worker that has a thread free, and to another one where that is lost."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
 from importlib import import_module
 from typing import Any
+from uuid import uuid4
 
 from .shipping import Bundle
-from .station import Station
+from .station import do
 
 OPEN_SECONDS = 60.0
 """Time until the scheduler answers."""
@@ -29,29 +30,26 @@ class DaskCluster:
         kind: Any = import_module("distributed").Client
         self._client = await kind(self._address, asynchronous=True, timeout=OPEN_SECONDS)
 
-    async def wanted(self) -> Mapping[str, int]:
-        """Its workers, and their threads."""
-        return await self._client.nthreads()
+    async def places(self) -> int:
+        """Its workers' threads."""
+        return sum((await self._client.nthreads()).values())
 
-    async def start(self, where: str, slots: int) -> _Actor:
+    async def do(self, told: str, bundle: Bundle | None) -> str:
         """See `Cluster`."""
-        asked = self._client.submit(Station, slots, actor=True, workers=[where], allow_other_workers=False, pure=False)
-        return _Actor(asked, await asked)
+        key = f"flowbot-{uuid4()}"
+        asked = self._client.submit(_do, key, told, bundle and bundle.data, key=key, pure=False)
+        try:
+            return await asked
+        except asyncio.CancelledError:
+            await asked.cancel()
+            raise
 
     async def close(self) -> None:
         """See `Cluster`."""
         await self._client.close()
 
 
-class _Actor:
-    def __init__(self, asked: Any, actor: Any) -> None:
-        self._asked, self._actor = asked, actor
-
-    async def ask(self, method: str, *arguments: str) -> Any:
-        return await getattr(self._actor, method)(*arguments)
-
-    async def hold(self, bundle: Bundle) -> None:
-        await self._actor.hold(bundle.digest, bundle.data)
-
-    def end(self) -> None:
-        self._asked.release()
+def _do(key: str, told: str, packed: bytes | None) -> str:
+    """On a worker: ended where Dask has given the task up, because it was cancelled or who asked for it is gone."""
+    tasks: Any = import_module("distributed").get_worker().state.tasks
+    return do(told, packed, lambda: key not in tasks or tasks[key].state != "executing")

@@ -1,15 +1,15 @@
-"""A Ray cluster: a station a processor, each an actor. Lost ones are replaced by us and not by Ray, so that no job waits for that."""
+"""A Ray cluster: a job is a task of one processor, which Ray gives to a machine that has one free."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
+from .sending import TRIES
 from .shipping import Bundle
-from .station import Station
+from .station import do
 
 
 class RayCluster:
@@ -25,42 +25,36 @@ class RayCluster:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         self._address = f"ray://{address}" if address else None
         self._ray: Any = import_module("ray")
-        self._kind: Any = None
-        self._size = 1
+        self._task: Any = None
         self._bundles: dict[str, Any] = {}
 
     async def open(self) -> None:
         """See `Cluster`."""
-        ray = self._ray
-        await asyncio.to_thread(ray.init, address=self._address, log_to_driver=False, logging_level="ERROR")
-        self._kind = ray.remote(num_cpus=1, max_restarts=0)(Station)
+        await asyncio.to_thread(self._ray.init, address=self._address, log_to_driver=False, logging_level="ERROR")
+        self._task = self._ray.remote(num_cpus=1, max_retries=0)(do)
 
-    async def wanted(self) -> Mapping[str, int]:
-        """As many as there were processors at any time: Ray starts what waits for a machine once there is one."""
-        found = await asyncio.to_thread(self._ray.cluster_resources)
-        self._size = max(self._size, int(found.get("CPU", 0)))
-        return dict.fromkeys(map(str, range(self._size)), 1)
+    async def places(self) -> int:
+        """Its processors."""
+        return int((await asyncio.to_thread(self._ray.cluster_resources)).get("CPU", 0))
 
-    async def start(self, where: str, slots: int) -> _Actor:
-        """See `Cluster`."""
-        return _Actor(self._ray, self._kind.remote(slots), self._bundles)
+    async def do(self, told: str, bundle: Bundle | None) -> str:
+        """See `Cluster`. The tries are counted here: Ray's own are endless where a machine has too little memory."""
+        if bundle is not None and bundle.digest not in self._bundles:
+            self._bundles[bundle.digest] = self._ray.put(bundle.data)
+        tries = 0
+        while True:
+            asked = self._task.remote(told, bundle and self._bundles[bundle.digest])
+            try:
+                return await asked
+            except asyncio.CancelledError:
+                self._ray.cancel(asked)
+                raise
+            except self._ray.exceptions.RayError as error:
+                tries += 1
+                if tries == TRIES or isinstance(error, self._ray.exceptions.RayTaskError):
+                    raise
+                await asyncio.sleep(tries / 2)  # Ray may not know yet that the machine is gone
 
     async def close(self) -> None:
         """See `Cluster`."""
         await asyncio.to_thread(self._ray.shutdown)
-
-
-class _Actor:
-    def __init__(self, ray: Any, actor: Any, bundles: dict[str, Any]) -> None:
-        self._ray, self._actor, self._bundles = ray, actor, bundles
-
-    async def ask(self, method: str, *arguments: str) -> Any:
-        return await getattr(self._actor, method).remote(*arguments)
-
-    async def hold(self, bundle: Bundle) -> None:
-        if bundle.digest not in self._bundles:
-            self._bundles[bundle.digest] = self._ray.put(bundle.data)
-        await self._actor.hold.remote(bundle.digest, self._bundles[bundle.digest])
-
-    def end(self) -> None:
-        self._ray.kill(self._actor)

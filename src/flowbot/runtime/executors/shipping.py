@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+import shutil
+import time
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path, PurePosixPath
-from tempfile import mkdtemp
+from tempfile import gettempdir, mkdtemp
 from threading import Lock
 from zipfile import ZIP_DEFLATED, ZipFile
 
 from flowbot.fields.files import new_file, read_bytes
+from flowbot.fields.locks import locked
 from flowbot.task.imports import is_installed
 
 from .address import Address, root_of
@@ -21,6 +25,8 @@ MOST_BYTES = 100_000_000
 MOST_FILES = 10_000
 _LEFT = frozenset({"__pycache__", "node_modules", "runs"})
 """Folders that no function reads. Hidden ones are left too, and hidden files, as `.env` is."""
+_PREFIX = "flowbot-folder-"
+_LEFT_SECONDS = 3600.0  # a younger one may not be locked yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,22 +68,44 @@ class Shipping:
         return replace(address, file=Path(address.file).relative_to(root).as_posix()), bundle
 
 
-def unpacked(data: bytes) -> Path:
-    """A folder of its own that holds what was packed.
+@contextmanager
+def unpacked(data: bytes) -> Generator[Path]:
+    """A folder of its own that holds what was packed, until this is left. Those of processes that were killed are removed here.
 
     Raises:
         ValueError: if a file of it would stand outside.
         OSError: if the disk fails.
     """
-    folder = Path(mkdtemp(prefix="flowbot-")).resolve()
-    with ZipFile(BytesIO(data)) as archive:
-        for name in archive.namelist():
-            path = PurePosixPath(name)
-            if path.is_absolute() or ".." in path.parts:
-                raise ValueError(f"a file outside of its folder: {name!r:.200}")
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            new_file(folder / path, archive.read(name))
-    return folder
+    for left in Path(gettempdir()).glob(f"{_PREFIX}*"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > _LEFT_SECONDS:
+                with _held(left) as is_left:
+                    if is_left:
+                        shutil.rmtree(left, ignore_errors=True)
+    holder = Path(mkdtemp(prefix=_PREFIX)).resolve()
+    try:
+        with _held(holder), ZipFile(BytesIO(data)) as archive:
+            folder = holder / "files"
+            for name in archive.namelist():
+                path = PurePosixPath(name)
+                if path.is_absolute() or ".." in path.parts:
+                    raise ValueError(f"a file outside of its folder: {name!r:.200}")
+                (folder / path).parent.mkdir(parents=True, exist_ok=True)
+                new_file(folder / path, archive.read(name))
+            yield folder
+    finally:
+        shutil.rmtree(holder, ignore_errors=True)
+
+
+@contextmanager
+def _held(holder: Path) -> Generator[bool]:
+    """Whether nobody else has it."""
+    handle = os.open(holder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        with locked(handle) as is_held:
+            yield is_held
+    finally:
+        os.close(handle)
 
 
 def _packed(root: Path) -> Bundle | None:

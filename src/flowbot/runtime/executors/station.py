@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import platform
-import shutil
 import threading
-import time
-from concurrent.futures import Future
+from collections.abc import Callable
+from concurrent.futures import wait
+from contextlib import ExitStack
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -22,7 +22,10 @@ from .job import Job, described
 from .processes import ProcessExecutor
 from .shipping import unpacked
 
-LEASE_SECONDS = 120.0
+IDLE_SECONDS = 120.0
+"""So long are worker processes and folders kept without a job."""
+_LOOK_SECONDS = 0.2
+_MOST_WORKERS = 4096  # the cluster says how many run side by side
 
 
 def release() -> str:
@@ -30,108 +33,94 @@ def release() -> str:
     return f"FlowBot {version('flowbot')} on Python {platform.python_version().rpartition('.')[0]}"
 
 
-class Station:
-    """Runs jobs, told as text and answered as text: nothing of a user's own is ever an object in the process that it stands in.
-
-    It works on an event loop of its own, in a thread: that of the cluster's package may be of a kind that starts no processes.
-
-    Failure policy: a station that nobody asks anything for `LEASE_SECONDS` ends what it is at; its coordinator is gone.
+def do(told: str, packed: bytes | None, is_over: Callable[[], bool] = lambda: False) -> str:
+    """Run a job of the cluster's here and wait for it: told as text and answered as text, so that nothing of a user's own is ever
+    an object in the process that this is called in.
 
     Args:
-        workers: how many jobs run side by side.
+        told: `{"release": …, "folder": digest or "", "job": …}`; without a job it asks whether one could be run.
+        packed: the folder, where it was asked for.
+        is_over: whether nobody waits for it any more. It is ended then, and where this is interrupted.
+
+    Returns:
+        `{"value": …, "seconds": s}`, `{"error": …, "seconds": s}`, `{"late": true}`, or `{"cannot": why}`, `{"lost": how}` where its
+        process was lost each time, `{"down": why}` where none can be started, and `{"missing": true}` to be told again with the folder.
     """
+    asked = asyncio.run_coroutine_threadsafe(_Station.here().reply(json.loads(told), packed), _Station.here().loop)
+    try:
+        while not wait((asked,), _LOOK_SECONDS).done:
+            if is_over():
+                return ""
+        return json.dumps(asked.result())
+    finally:
+        asked.cancel()
 
-    def __init__(self, workers: int) -> None:
-        self._executor = ProcessExecutor(workers)
-        self._folders: dict[str, Path] = {}
-        self._jobs: dict[str, Future[str]] = {}
-        self._stopped = set[str]()
-        self._asked, self._has_left = time.monotonic(), False
-        self._loop = asyncio.SelectorEventLoop()
-        self._leaving = self._loop.create_task(self._leave())
-        threading.Thread(target=self._work, daemon=True, name="flowbot-station").start()
 
-    async def release(self) -> str:
-        """See `release`; it also says that somebody is there."""
-        self._touch()
-        return release()
+class _Station:
+    """The one of this process. It works on an event loop of its own, in a thread: that of the cluster's package may be of a kind
+    that starts no processes."""
 
-    async def hold(self, digest: str, data: bytes) -> None:
-        """Take a folder that jobs are in."""
-        if digest not in self._folders:
-            self._folders[digest] = await asyncio.to_thread(unpacked, data)
+    _lock = threading.Lock()
+    _here: _Station | None = None
 
-    async def do(self, key: str, text: str) -> str:
-        """Run a job: `{"job": …, "folder": digest or ""}`.
+    def __init__(self) -> None:
+        self.loop = asyncio.SelectorEventLoop()
+        self._executor, self._folders, self._ends = ProcessExecutor(_MOST_WORKERS), dict[str, Path](), ExitStack()
+        self._jobs, self._unpacking = 0, asyncio.Lock()
+        self._leaving: asyncio.Task[None] | None = None
+        self._left = self._leaving
+        threading.Thread(target=self.loop.run_forever, daemon=True, name="flowbot-station").start()
 
-        Args:
-            key: by which it may be stopped.
-            text: the job.
+    @classmethod
+    def here(cls) -> _Station:
+        """It starts when it is first asked for."""
+        with cls._lock:
+            cls._here = cls._here or _Station()
+            return cls._here
 
-        Returns:
-            `{"value": …, "seconds": s}`, `{"error": …, "seconds": s}`, `{"late": true}`, or `{"cannot": why}`, `{"lost": how}` where its
-            process was lost each time, and `{"down": why}` where none can be started.
-        """
-        self._touch()
-        job = self._jobs[key] = asyncio.run_coroutine_threadsafe(self._done(json.loads(text)), self._loop)
-        if key in self._stopped:
-            job.cancel()
+    async def reply(self, told: dict[str, Any], packed: bytes | None) -> dict[str, Any]:
+        if told["release"] != release():
+            return {"down": f"{release()} there, {told['release']} here: install the same on its machines"}
+        if "job" not in told:
+            return {"value": None}
+        self._jobs += 1
         try:
-            return await asyncio.wrap_future(job)
-        except asyncio.CancelledError:
-            return json.dumps({"down": "it was stopped"})
+            return await self._done(Job.load(told["job"]), told["folder"], packed)
         finally:
-            del self._jobs[key]
+            self._jobs -= 1
+            if self._leaving is not None:
+                self._leaving.cancel()
+            self._leaving = self.loop.create_task(self._leave())
 
-    async def stop(self, key: str) -> None:
-        """End a job, which may not have come yet."""
-        self._stopped.add(key)
-        if key in self._jobs:
-            self._jobs[key].cancel()
-
-    async def close(self) -> None:
-        """End its processes, and remove what it holds."""
-        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._end(), self._loop))
-
-    def _work(self) -> None:
-        self._loop.run_forever()
-        self._loop.close()
-
-    def _touch(self) -> None:
-        """Somebody is there. One that was away too long, as a laptop that slept, has lost the station."""
-        if self._has_left:
-            raise RuntimeError("the station has left")
-        self._asked = time.monotonic()
-
-    async def _leave(self) -> None:
-        while time.monotonic() - self._asked < LEASE_SECONDS:  # noqa: ASYNC110 - nothing tells of who is gone
-            await asyncio.sleep(LEASE_SECONDS / 10)
-        await self._end()
-
-    async def _end(self) -> None:
-        if self._leaving is not asyncio.current_task():
-            self._leaving.cancel()
-        self._has_left = True
-        await self._executor.close()
-        for folder in self._folders.values():
-            shutil.rmtree(folder, ignore_errors=True)
-        self._loop.call_later(1, self._loop.stop)
-
-    async def _done(self, told: dict[str, Any]) -> str:
-        job = Job.load(told["job"])
-        if told["folder"]:
-            file = self._folders[told["folder"]] / job.function.file
+    async def _done(self, job: Job, folder: str, packed: bytes | None) -> dict[str, Any]:
+        if folder:
+            async with self._unpacking:
+                if folder not in self._folders:
+                    if packed is None:
+                        return {"missing": True}
+                    self._folders[folder] = await asyncio.to_thread(self._ends.enter_context, unpacked(packed))
+            file = self._folders[folder] / job.function.file
             job = replace(job, function=replace(job.function, file=str(file)))
         try:
             outcome = await self._executor.done(job)
         except Unsendable as reason:
-            return json.dumps({"cannot": str(reason)})
+            return {"cannot": str(reason)}
         except (InfrastructureError, NotStarted) as fault:
-            self._touch()
-            return json.dumps({"down": f"worker processes do not start: {fault}"})
+            return {"down": f"worker processes do not start: {fault}"}
         except Lost as lost:
-            return json.dumps({"lost": str(lost)})
+            return {"lost": str(lost)}
         if isinstance(outcome.error, TimeoutError):
-            return json.dumps({"late": True})
-        told_of = {"value": outcome.value} if outcome.error is None else {"error": described(outcome.error)}
-        return json.dumps({**told_of, "seconds": outcome.seconds})
+            return {"late": True}
+        told = {"value": outcome.value} if outcome.error is None else {"error": described(outcome.error)}
+        return {**told, "seconds": outcome.seconds}
+
+    async def _leave(self) -> None:
+        """End the processes and remove the folders of whoever had them, once there has been no job for some time."""
+        await asyncio.sleep(IDLE_SECONDS)
+        if self._jobs:
+            return
+        executor, ends = self._executor, self._ends
+        self._executor, self._folders, self._ends = ProcessExecutor(_MOST_WORKERS), {}, ExitStack()
+        self._left, self._leaving = self._leaving, None
+        await executor.close()
+        ends.close()
