@@ -27,6 +27,7 @@ class BatchEndpoint:
     Attributes:
         polls: how often a batch is looked at before it is done.
         expired: whether an entry expires, by its body.
+        gone: whether it knows nothing of its batches any more.
         submitted: how often each key came in a batch that was taken.
         ordinary: how often each body came by itself.
         cut: called with a step (`METHOD PATH`) once it is done; True: the answer is not sent, as where a connection breaks.
@@ -36,6 +37,7 @@ class BatchEndpoint:
         self.answer = answer
         self.polls = 1
         self.expired: Callable[[Body], bool] = lambda body: False
+        self.gone = False
         self.submitted = Counter[str]()
         self.ordinary = Counter[str]()
         self.cut: Callable[[str], bool] = lambda step: False
@@ -112,7 +114,7 @@ class BatchEndpoint:
                 return 200, self._taken("msgbatch", {row["custom_id"]: row["params"] for row in rows}, {})
             case "GET", ["batches"] | ["messages", "batches"]:
                 return 200, {"data": [self._state(each) for each in reversed(self._batches)], "has_more": False}
-            case "GET", ["batches", batch] | ["messages", "batches", batch]:
+            case "GET", ["batches", batch] | ["messages", "batches", batch] if not self.gone:
                 self._batches[batch]["polls"] += 1
                 return 200, self._state(batch)
             case "GET", ["files", file, "content"]:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+import flowbot.lm.batch_desk as desk_module
 import flowbot.lm.parking as parking_module
 from batch_endpoint import READ, WRITTEN, BatchEndpoint
-from flowbot.fields import Paused, UserError
-from flowbot.lm.batch_forms import AnthropicBatches, _completion, _params
+from flowbot.fields import InfrastructureError, Paused, UserError
+from flowbot.lm.batch_forms import AnthropicBatches, OpenAIBatches, _completion, _params
 from flowbot.lm.budget import Budget
 from flowbot.lm.client import Identity, Message, Request
 from flowbot.lm.lm import LM
@@ -111,9 +112,60 @@ async def test_what_expired_goes_by_itself_at_the_usual_price(endpoint: BatchEnd
     await store.close()
 
 
+@pytest.mark.parametrize("form", ["openai", "anthropic"])
+async def test_what_a_lost_batch_had_goes_by_itself_and_that_is_said(
+    endpoint: BatchEndpoint, tmp_path: Path, form: str
+) -> None:
+    anthropic = endpoint.url if form == "anthropic" else ""
+    store = Store.open(tmp_path / "store.sqlite")
+    with pytest.raises(Paused):
+        await asked(made(store, wait=False, anthropic=anthropic))
+    endpoint.gone = True
+    lm, said = made(store, wait=False, anthropic=anthropic), list[str]()
+    lm.session.on_retry = said.append
+    assert await asked(lm) == WANTED
+    assert set(endpoint.ordinary.values()) == set(endpoint.submitted.values()) == {1}
+    assert lm.session.ledger.spent.usd == pytest.approx(CALLS * FULL)
+    assert [row["left"] for row in (await store.items("batch")).values()] == [[]]
+    assert [line.partition(": ")[2] for line in said] == [
+        "12 calls are in a batch that failed or is gone: made at once, at the usual price"
+    ]
+    await store.close()
+
+
+async def test_who_waits_outlasts_looks_that_fail(
+    endpoint: BatchEndpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cuts = iter([True] * 3)
+    endpoint.cut = lambda step: step.startswith("GET") and next(cuts, False)
+    store = Store.open(tmp_path / "store.sqlite")
+    assert await asked(made(store, wait=True)) == WANTED
+    assert next(cuts, None) is None
+    monkeypatch.setattr(parking_module, "LOOKS", 2)
+    endpoint.cut = lambda step: step.startswith("GET")
+    with pytest.raises(InfrastructureError):
+        await asked(made(Store.memory(), wait=True))
+    await store.close()
+
+
+async def test_a_second_run_uses_its_own_client(endpoint: BatchEndpoint, tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "store.sqlite")
+    first = made(store, wait=True)
+    connections = first.session.connections
+    assert await asked(first) == WANTED
+    session = Session(store, connections=connections)
+    second = open_lm(MODEL, session, price=(0.4, 1.6))
+    assert await asked(second, purpose="test", calls=2 * CALLS) == [f"{number:03}" for number in range(2 * CALLS)]
+    for lm in (first, second):
+        assert isinstance(lm.client, OpenAIClient)
+        assert isinstance(lm.client.batches, OpenAIBatches)
+        assert lm.client.batches._wire._session is None
+    await store.close()
+
+
 async def test_few_calls_and_questions_of_a_search_go_at_once(endpoint: BatchEndpoint, tmp_path: Path) -> None:
     store = Store.open(tmp_path / "store.sqlite")
-    assert await asked(made(store, wait=False), calls=parking_module.FEWEST - 1) == WANTED[: parking_module.FEWEST - 1]
+    assert await asked(made(store, wait=False), calls=desk_module.FEWEST - 1) == WANTED[: desk_module.FEWEST - 1]
     assert await asked(made(store, wait=False), purpose="gradients") == WANTED
     assert not endpoint.submitted
     assert set(endpoint.ordinary.values()) == {1}

@@ -172,7 +172,7 @@ class Wire:
             deadline.cut.off()
         if not 200 <= response.status < 300:
             raise self._http_fault(response.status, read_error(content.decode("utf-8", "replace")), response.headers)
-        return content
+        return self._own.text(content.decode("utf-8", "replace")).encode()
 
     async def close(self) -> None:
         """Close the connections. May be called twice."""
