@@ -50,13 +50,13 @@ _ROW: LiteralString = (
 )
 # As in the file: what only holds the place of a response gives way to it; a response never does.
 _FIRST: LiteralString = _ROW + " WHERE r.kind = 'tries' AND (excluded.kind <> 'tries' OR excluded.created >= r.created)"
-_FOUND: LiteralString = "SELECT key, kind, CASE WHEN octet_length(value) <= %s THEN value END, created FROM flowbot_responses WHERE key = ANY(%s)"
+_FOUND: LiteralString = (
+    "SELECT key, kind, CASE WHEN octet_length(value) <= %s THEN value END FROM flowbot_responses WHERE key = ANY(%s)"
+)
 _NAME = re.compile('"[^"]*"')
 """Users and tables in what a server says."""
 _REACHED = ("28", "3D", "42")
 """Classes of what a server that was reached says of who asks, of the database, and of what is asked."""
-
-
 _BUSY = ("starting up", "shutting down", "recovery", "too many", "slots")
 
 
@@ -132,9 +132,8 @@ class Shared:
         Returns:
             what stands then, by key.
         """
-        ordered = sorted(
-            rows, key=lambda each: each[0][0]
-        )  # in one order everywhere, so that nobody waits for each other
+        # In one order everywhere, so that nobody waits for each other.
+        ordered = sorted(rows, key=lambda each: each[0][0])
         keys = list(dict.fromkeys(row[0] for row, _ in ordered))
 
         def work(connection: psycopg.Connection[Any]) -> dict[str, Standing]:
@@ -296,14 +295,11 @@ def shown(url: str) -> str:
 
 def _standing(connection: psycopg.Connection[Any], keys: Sequence[str]) -> dict[str, Standing]:
     found = {key: Standing(None) for key in keys}
-    fresh: list[str] = []
-    for key, kind, text, _ in connection.execute(_FOUND, (MOST_BYTES, list(found))).fetchall():
+    for key, kind, text in connection.execute(_FOUND, (MOST_BYTES, list(found))).fetchall():
         # What others wrote is read as what a stranger wrote: "" is no JSON, and said to be damaged.
         found[key] = Standing(text if text is not None and kind in KINDS else "", kind if kind in KINDS else "lm")
-        fresh.append(key)
-    if fresh:
+    if there := [key for key, each in found.items() if each.text is not None]:
         connection.execute(
-            "UPDATE flowbot_responses SET used = %s WHERE key = ANY(%s) AND used < %s",
-            (today(), sorted(fresh), today()),
+            "UPDATE flowbot_responses SET used = %s WHERE key = ANY(%s) AND used < %s", (day := today(), there, day)
         )
     return found
