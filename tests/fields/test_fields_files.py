@@ -246,6 +246,7 @@ _MAY = {
     "runtime/toolbox/sql.py": "SQLite reads the user's database, which nothing can write",
     "runtime/sandbox/inside.py": "runs inside the sandbox, on its own",
     "runtime/sandbox/process.py": "pipes to the sandbox",
+    "runtime/executors/shipping.py": "the lock on a folder of its own",
     "runtime/executors/worker.py": "pipes of a worker",
     "runtime/executors/worker_process.py": "what the system says of a process",
     "benchmark/sets/scorers/execution.py": "SQLite reads a set's database, which nothing can write",
