@@ -214,7 +214,7 @@ class Wire:
             try:
                 async with session.post(url, data=data, proxy=self._proxy, allow_redirects=False) as response:
                     deadline.answering(now(), whole=response.content.is_eof())
-                    return response.status, response.headers, await _read(response)
+                    return response.status, response.headers, await _read(response, MESSAGE_BYTES)
             except aiohttp.ClientConnectionError as error:
                 # A kept connection that the endpoint has closed meanwhile fails at once; later the call may be at work.
                 if again or deadline.fresh or deadline.headers is not None or _began(error) or now() - began > STALE:
@@ -264,7 +264,7 @@ class Wire:
         )
 
 
-async def _read(response: aiohttp.ClientResponse, most: int = MESSAGE_BYTES) -> bytes:
+async def _read(response: aiohttp.ClientResponse, most: int) -> bytes:
     content = response.content
     part = await content.readany()
     if content.at_eof() and len(part) <= most:
