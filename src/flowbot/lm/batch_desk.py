@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from flowbot.fields import InfrastructureError, Usage, stable_hash
 from flowbot.fields.words import count
 
+from .batch_forms import Batches
 from .rows import read_batch
 
 if TYPE_CHECKING:
-    from .batch_forms import Batches
     from .flight import Flight
     from .openai import OpenAIClient
 

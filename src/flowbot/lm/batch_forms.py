@@ -6,15 +6,15 @@ import json
 import re
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, Protocol, cast
-
-import aiohttp
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from flowbot.fields import InfrastructureError
 
 from .counted import as_count, as_object
 from .http_faults import json_object
-from .wire import Wire
+
+if TYPE_CHECKING:
+    from .wire import Wire
 
 Body = dict[str, Any]
 Results = Mapping[str, "Body | None"]
@@ -62,7 +62,9 @@ class OpenAIBatches:
         lines = (
             json.dumps({"custom_id": key, "method": "POST", "url": url, "body": body}) for key, body in bodies.items()
         )
-        form = aiohttp.FormData()
+        from aiohttp import FormData
+
+        form = FormData()
         form.add_field("purpose", "batch")
         form.add_field(
             "file", "\n".join(lines).encode(), filename=f"flowbot-{token}.jsonl", content_type="application/jsonl"
