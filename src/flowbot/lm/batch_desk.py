@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from flowbot.fields import InfrastructureError, Usage, stable_hash
 from flowbot.fields.words import count
 
-from .batch_forms import Batches
+from .batch_forms import Batches, Body
 from .rows import read_batch
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class Desk:
             except InfrastructureError as error:
                 if error.kind != "not_found":
                     raise
-                results = {}
+                results = dict[str, Body | None]()
             if results is None:
                 under_way = [under_way[0] + 1, under_way[1] + len(wanted)]
                 continue
