@@ -33,7 +33,7 @@ MODELS = ["--model", "openai/gpt-4.1-mini", "--meta-model", "openai/gpt-4.1-mini
 def sets_of(file: Path) -> set[str]:
     """The sets that a bench file names."""
     tasks: dict[str, Any] = read_data(file)["tasks"]
-    return {entry["set"] for entry in tasks.values() if isinstance(entry, dict)}
+    return {entry["set"] for entry in tasks.values() if isinstance(entry, dict) and "set" in entry}
 
 
 # the two lists
