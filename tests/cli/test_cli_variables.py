@@ -46,7 +46,14 @@ def test_what_means_the_same_everywhere_has_a_variable_and_what_is_a_verbs_own_h
     others = [
         (verb, each.name) for verb, each in options() if each.name[2:] in named and not each.parameter.show_env_var
     ]
-    assert others == [("demo", "--model"), ("demo", "--meta-model")]  # it promises that it costs nothing
+    of_a_training = [
+        ("train-generator", each) for each in ("--model", "--feedback", "--seed")
+    ]  # a search's are for another
+    assert others == [
+        ("demo", "--model"),
+        ("demo", "--meta-model"),
+        *of_a_training,
+    ]  # the demo promises that it costs nothing
 
 
 def test_help_names_the_variables(capsys: Capture) -> None:
