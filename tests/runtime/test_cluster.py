@@ -7,7 +7,6 @@ import os
 import queue
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -17,7 +16,6 @@ from zipfile import ZipFile
 import pytest
 import pytest_asyncio
 from distributed import LocalCluster
-from distributed.comm import CommClosedError
 from runtime_help import engine_on, single
 
 from flowbot.cli.app import run as command
@@ -204,31 +202,6 @@ async def test_what_cannot_be_sent_or_was_changed_runs_here_and_says_why_once(
         (line,) = [each.message for each in caplog.records if each.message.startswith(f"tool {call.name} runs in")]
         assert why in line
         assert "\n" not in line
-
-
-@pytest.mark.asyncio(loop_scope="module")
-async def test_a_machine_lost_in_mid_run_loses_nothing(folder: Path, tmp_path: Path) -> None:
-    with LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=False, protocol="tcp", dashboard_address="127.0.0.1:0"
-    ) as machines:
-        executor = open_executor(machines.scheduler_address.replace("tcp", "dask"))
-        await executor.ready()
-
-        async def turned(name: str) -> Any:
-            call = tool(folder, "waits", at=str(tmp_path), job=name)
-            async with executor.turn(call):
-                return (await executor.run(call)).value
-
-        asked = [asyncio.create_task(turned(f"job{n}")) for n in range(6)]
-        await until(lambda: len(list(tmp_path.iterdir())) == 2)
-        with suppress(CommClosedError):
-            await asyncio.to_thread(machines.sync, machines.workers[0].close, timeout=0, executor_wait=False)
-        await until(lambda: len(list(tmp_path.iterdir())) >= 2)
-        (tmp_path / "go").touch()
-        assert await asyncio.gather(*asked) == [f"job{n}" for n in range(6)]
-        await executor.close()
-    with pytest.raises(InfrastructureError, match="closed"):
-        await executor.run(tool(folder, "where"))
 
 
 class Scripted:
