@@ -229,7 +229,7 @@ def test_rows_that_do_not_fit_are_refused_in_a_line_that_says_what_does(given: d
         ({"price": (1, -1)}, "price: found a tuple; expected two numbers"),
         ({"run_dir": 3}, "run_dir: found 3; expected the path of a folder"),
         ({"cache_dir": 3}, "cache_dir: found 3; expected the path of a folder"),
-        ({"executor": "threads"}, "executor: found 'threads'; expected one of loop, processes"),
+        ({"executor": "threads"}, "executor: found 'threads'; expected loop, processes, ray"),
         ({"sandbox": "docker"}, "sandbox: found 'docker'; expected one of monty, bubblewrap"),
         ({"allow_writes": "no"}, "allow_writes: found 'no'; expected True or False"),
         ({"fresh": 1}, "fresh: found 1; expected True or False"),

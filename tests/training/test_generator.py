@@ -201,7 +201,7 @@ async def test_what_is_wrong_is_said_before_anything_is_made(train: Train, rewar
 
 
 @pytest.mark.parametrize(
-    ("name", "said"), [("too_much", "it returned 2"), ("raises", r"KeyError: 'nothing' at reward\.py:")]
+    ("name", "said"), [("too_much", "2 returned"), ("raises", r"KeyError: 'nothing' at reward\.py:")]
 )
 async def test_a_reward_that_raises_or_is_none_is_told_in_a_line(
     train: Train, reward: str, name: str, said: str

@@ -202,7 +202,7 @@ async def _worth(
                 where = f" at {line}" if (line := own_line(error)) else ""
                 raise UserError(f"--reward {reward}", f"{raised(error)}{where}", "a number from 0 to 1") from error
             if not is_number(value) or not isfinite(value) or not 0 <= value <= 1:
-                raise UserError(f"--reward {reward}", f"it returned {shown(value)}", "a number from 0 to 1")
+                raise UserError(f"--reward {reward}", f"{shown(value)} returned", "a number from 0 to 1")
             return float(value)
 
         yield by_function, lambda: 0

@@ -80,7 +80,7 @@ def fit(learning: Learning, question: str, folder: Path, rewards: Rewards) -> No
     logging.getLogger("trl").setLevel(logging.ERROR)  # it warns of every step that is to teach nothing
     gpu = bool(torch.cuda.is_available())
     if learning.vllm and not gpu:
-        raise UserError("--vllm", "no GPU that torch can use", "leave it out; or a machine with one")
+        raise UserError("--vllm", "no GPU that torch can use", mend="leave it out, or use a machine with one")
     model, tokenizer = _opened(learning.model, folder, torch, gpu)
     prompt, transformers, lessons = _prompt(tokenizer, question), import_module("transformers"), list[bool]()
 
@@ -133,7 +133,7 @@ def fit(learning: Learning, question: str, folder: Path, rewards: Rewards) -> No
         )
     except ValueError as error:
         raise UserError(
-            str(learning.model), what=f"{error!s:.300}", mend=f"a causal model with layers {PARTS}"
+            str(learning.model), what=f"{error!s:.300}", mend=f"give a causal model with layers {PARTS}"
         ) from error
     trainer.remove_callback(transformers.PrinterCallback)  # standard output is the verb's
     before = last_checkpoint(folder)
@@ -176,7 +176,7 @@ def _opened(path: Path, folder: Path, torch: Any, gpu: bool) -> tuple[Any, Any]:
         raise UserError(
             str(path),
             what=f"no model that can be read: {error!s:.300}",
-            mend="a folder of transformers, or a GGUF file",
+            mend="give a folder of transformers, or a GGUF file",
         ) from error
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
