@@ -89,7 +89,7 @@ def test_loading_never_runs_code(tmp_path: Path) -> None:
         (
             "kind: llm",
             "kind: lm",
-            "nodes.list: found 'lm'; expected one of 'llm', 'tool', 'code', 'program', 'branch', 'merge', 'loop', 'map'",
+            "nodes.list: found 'lm'; expected one of 'llm', 'tool', 'code', 'program', 'core', 'branch', 'merge', 'loop', 'map'",
         ),
         ("kind: llm, ", "", "nodes.list: found no 'kind'"),
         ("in: {question: question}", "in: question", "nodes.list.in: found 'question'; expected a mapping"),
@@ -137,7 +137,7 @@ def test_all_that_is_not_in_the_format_is_told_at_once(tmp_path: Path) -> None:
         Workflow.load(path)
     assert [str(defect) for defect in caught.value.defects] == [
         "workflow: found the unknown key 'extra'; expected only flowbot, inputs, outputs, nodes, parameters",
-        "nodes.list: found 'lm'; expected one of 'llm', 'tool', 'code', 'program', 'branch', 'merge', 'loop', 'map'",
+        "nodes.list: found 'lm'; expected one of 'llm', 'tool', 'code', 'program', 'core', 'branch', 'merge', 'loop', 'map'",
         "nodes.count.in: found 3; expected a mapping",
         "parameters.list.temperature: found 9; expected less than or equal to 2",
     ]
