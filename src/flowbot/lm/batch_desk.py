@@ -66,6 +66,8 @@ class Desk:
     name: str
     bill: BatchBill
     parked: dict[str, Parked] = field(default_factory=dict[str, Parked])
+    delivering: bool = False
+    """Whether answers were handed out of which the record does not know yet."""
 
     def tell(self, text: str) -> None:
         """Say something of the model in a line."""
@@ -103,17 +105,21 @@ class Desk:
                 why = "failed or expired in a batch" if results else "are in a batch that failed or is gone"
                 self.tell(f"{count(missing, 'call')} {why}: made at once, at the usual price")
             tasks: list[asyncio.Task[None]] = []
-            for each in wanted:
-                parked = self.parked.get(each)
-                if parked is not None and not parked.answer.done():
-                    parked.answer.set_result(results.get(each))
-                    if results.get(each) is not None and parked.flight.task is not None:
-                        tasks.append(parked.flight.task)
-            delivered = True
-            if tasks:
-                await asyncio.wait(tasks)  # the record stands until all of them are stored
-            record["left"] = sorted(set(record["left"]) - set(wanted))
-            await store.put(key, record, kind="batch", replace=True)
+            self.delivering = True
+            try:
+                for each in wanted:
+                    parked = self.parked.get(each)
+                    if parked is not None and not parked.answer.done():
+                        parked.answer.set_result(results.get(each))
+                        if results.get(each) is not None and parked.flight.task is not None:
+                            tasks.append(parked.flight.task)
+                delivered = True
+                if tasks:
+                    await asyncio.wait(tasks)  # the record stands until all of them are stored
+                record["left"] = sorted(set(record["left"]) - set(wanted))
+                await store.put(key, record, kind="batch", replace=True)
+            finally:
+                self.delivering = False
         if 0 < len(waiting) < FEWEST:
             for parked in waiting.values():
                 if not parked.answer.done():

@@ -130,11 +130,12 @@ class Parking:
         return reply
 
     async def close(self) -> None:
-        """Look no more at batches; they are found again."""
+        """Look no more at batches; they are found again. What is being handed out is recorded first."""
         if self._timer is not None:
             self._timer.cancel()
         if self._task is not None:
-            self._task.cancel()
+            if not any(each.delivering for each in self._desks.values()):
+                self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
     @property
