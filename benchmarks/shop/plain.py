@@ -7,8 +7,8 @@ from pages import search
 
 import flowbot as fb
 
-PLAN = fb.Param("plan", "Write a search query for the customer's message.")
-REPLY = fb.Param("reply", "Answer the customer's message from the help pages.")
+PLAN = fb.Param("plan", "Write a search query for the customer's message.", turns=[])
+REPLY = fb.Param("reply", "Answer the customer's message from the help pages.", turns=[])
 
 client = AsyncOpenAI(api_key=os.environ.get("OPENAI_API_KEY", "none"))
 
@@ -19,13 +19,13 @@ def look_up(query: str) -> list[str]:
     return search(query)
 
 
-async def ask(system: str, user: str) -> str:
-    messages = [{"role": "system", "content": system}, {"role": "user", "content": user}]
+async def ask(told: fb.Param, user: str) -> str:
+    messages = [{"role": "system", "content": str(told)}, *told.turns(), {"role": "user", "content": user}]
     reply = await client.chat.completions.create(model="gpt-4.1-mini", messages=messages, temperature=0, max_tokens=80)
     return reply.choices[0].message.content or ""
 
 
 async def answer(message: str) -> str:
-    query = await ask(str(PLAN), message)
+    query = await ask(PLAN, message)
     found = "\n\n".join(look_up(query))
-    return await ask(str(REPLY), f"Help pages:\n{found}\n\nMessage: {message}")
+    return await ask(REPLY, f"Help pages:\n{found}\n\nMessage: {message}")

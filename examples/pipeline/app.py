@@ -12,8 +12,8 @@ from openai import AsyncOpenAI
 import flowbot as fb
 
 MODEL = os.environ.get("SUPPORT_MODEL", "gpt-4.1-mini")
-PLAN = fb.Param("plan", "Write a search query for the customer's message.")
-REPLY = fb.Param("reply", "Answer the customer's message from the help pages.")
+PLAN = fb.Param("plan", "Write a search query for the customer's message.", turns=[])
+REPLY = fb.Param("reply", "Answer the customer's message from the help pages.", turns=[])
 TOP_K = fb.Value("top_k", 2, choices=[1, 2, 4])
 
 client = AsyncOpenAI(api_key=os.environ.get("OPENAI_API_KEY", "none"))
@@ -38,21 +38,21 @@ def search(query: str, k: int) -> list[str]:
     return [PAGES[number] for number in best[:k]]
 
 
-async def ask(system: str, user: str) -> str:
-    messages = [{"role": "system", "content": system}, {"role": "user", "content": user}]
+async def ask(told: fb.Param, user: str) -> str:
+    messages = [{"role": "system", "content": str(told)}, *told.turns(), {"role": "user", "content": user}]
     reply = await client.chat.completions.create(model=MODEL, messages=messages, temperature=0, max_tokens=80)
     return (reply.choices[0].message.content or "").strip()
 
 
 @fb.step
 async def plan(message: str) -> str:
-    return await ask(str(PLAN), message)
+    return await ask(PLAN, message)
 
 
 @fb.step
 async def reply(message: str, pages: list[str]) -> str:
     found = "\n\n".join(pages)
-    return await ask(str(REPLY), f"Help pages:\n{found}\n\nMessage: {message}")
+    return await ask(REPLY, f"Help pages:\n{found}\n\nMessage: {message}")
 
 
 async def answer(message: str) -> str:

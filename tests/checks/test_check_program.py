@@ -127,6 +127,30 @@ def test_a_sound_program_whose_replies_must_be_numbers_is_sound(tmp_path: Path) 
     assert ("Tried", "on 3 examples with made-up replies: 2 model calls at most; none was sent") in found.rows
 
 
+TURNS = """
+TOLD = fb.Param("told", "Answer as shown.", turns=[("One?", "1")])
+
+def answer(question: str) -> str:
+    said = [{"role": "system", "content": str(TOLD)}, PLACE, {"role": "user", "content": question}]
+    reply = client.chat.completions.create(model="gpt-4.1-mini", temperature=0, max_tokens=9, messages=said)
+    return reply.choices[0].message.content
+"""
+
+
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [
+        ("*TOLD.turns()", ""),
+        ("*TOLD.turns()[:0]", "the turns of text told are read, and stand in no request on 3 examples"),
+        ("*()", "the turns of text told are not read on 3 examples"),
+    ],
+)
+def test_turns_that_arrive_nowhere_are_found(tmp_path: Path, place: str, told: str) -> None:
+    found = check(tmp_path, TURNS.replace("PLACE", place))
+    assert [each.what for each in found.defects] == ([f"{told}: worked examples arrive nowhere"] if told else [])
+    assert found.warnings == []
+
+
 def test_a_program_that_keeps_what_earlier_runs_said_does_not_ask_the_same_twice(tmp_path: Path) -> None:
     kept = "said = []\ndef answer(question):\n    said.append(question)\n    return ask(' '.join(said))['answer']\n"
     found = check(tmp_path, kept)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import stat
 from dataclasses import replace
 from pathlib import Path
@@ -78,6 +79,46 @@ def test_a_text_is_written_with_its_worked_examples(app: Path) -> None:
     found = flow({"plan": {"text": "Find it.", "demonstrations": [shown]}})
     assert fb.write_source(result(found), folder=app).names == ("plan",)
     assert '"""Find it.\n\nExamples:\n\nquestion: One?\nanswer: 1"""' in (app / "prompts.py").read_text()
+
+
+def test_turns_are_written_beside_their_text_which_stays_without_them(app: Path) -> None:
+    old = PROMPTS.replace('a query.")', 'a query.", turns=[])').replace('"Stays.")', '"Stays.", turns=[("a", "b")])')
+    (app / "prompts.py").write_text(old, encoding="utf-8")
+    shown = [
+        {"inputs": {"user": 'Say "hi".\nNow.'}, "outputs": {"reply": "hi"}},
+        {"inputs": {"user": "b"}, "outputs": {"reply": "c"}},
+    ]
+    tuned = {"text": "Find it.", "demonstrations": shown, "turns": True}
+    found, start = (
+        flow({"plan": tuned, "same": "Stays."}),
+        flow({"plan": {"text": "Write a query.", "turns": True}, "same": "Stays."}),
+    )
+    written = fb.write_source(replace(result(found), start=start), folder=app)
+    assert (written.names, written.left) == (("plan", "plan.turns"), ())
+    new = (app / "prompts.py").read_text()
+    turns = '[\n    ("""Say "hi".\nNow.""", "hi"),\n    ("b", "c"),\n]'
+    assert new == old.replace("Write a query.", "Find it.").replace("turns=[])", f"turns={turns})", 1)
+    assert ast.literal_eval(turns) == [('Say "hi".\nNow.', "hi"), ("b", "c")]
+
+
+@pytest.mark.parametrize(
+    ("turns", "told"),
+    [
+        ("", "its default is not in the call"),
+        (", turns=SHOWN", "its default is the name SHOWN, no literal"),
+        (', turns=[("a", "b"), ("c",)]', "its default is an expression, no literal"),
+        (', turns=[("x", "y")]', "its literal is another than when the search began"),
+        (", turns=[\n    # none yet\n]", "comments stand between its turns"),
+    ],
+)
+def test_turns_that_cannot_be_written_are_left_with_the_reason(app: Path, turns: str, told: str) -> None:
+    (app / "prompts.py").write_text(PROMPTS.replace('a query."', f'a query."{turns}'), encoding="utf-8")
+    shown = {"inputs": {"user": "One?"}, "outputs": {"reply": "1"}}
+    found = flow({"plan": {"text": "Write a query.", "demonstrations": [shown], "turns": True}, "same": "Stays."})
+    start = flow({"plan": {"text": "Write a query.", "turns": True}, "same": "Stays."})
+    written = fb.write_source(replace(result(found), start=start), folder=app)
+    assert [each.what for each in written.left] == [f"plan.turns was not written: {told}"]
+    assert written.files == ()
 
 
 def test_a_flow_file_alone_does_not_tell_what_stood_there(app: Path) -> None:

@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Generator, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
@@ -53,6 +53,9 @@ class Watching:
 
     def text(self, param: Named) -> str:
         return self.texts.get(param.name, str(param.default))
+
+    def turns(self, name: str, default: Sequence[tuple[str, str]]) -> Sequence[tuple[str, str]]:
+        return [(name, self.texts[name])] if name in self.texts else default
 
     def value(self, param: Named) -> Any:
         return 3 if param.name == "top_k" else param.default
@@ -159,6 +162,10 @@ def test_a_text_is_read_where_it_is_used_and_goes_stale_nowhere() -> None:
         partial(fb.Param, "no name", "x"),
         partial(fb.Param, "p", cast("str", None)),
         partial(fb.Param, "p", "x" * 8001),
+        partial(fb.Param, "p", "x", turns=[("alone",)]),
+        partial(fb.Param, "p", "x", turns=["ab"]),
+        partial(fb.Param, "p", "x", turns=[("a", "b")] * 17),
+        lambda: fb.Param("p", "x").turns(),
         partial(fb.Value, "v", cast("str", None)),
         partial(fb.Value, "v", 4, choices=[3, 5]),
         partial(fb.Value, "v", 4, low=1),
@@ -179,6 +186,20 @@ def test_applied_texts_stand_where_nobody_watches() -> None:
         assert (str(PLAN), TOP_K()) == ("Found.", 10)
         with Watching()():
             assert str(PLAN) == PLAN.default
+    finally:
+        apply(None)
+
+
+def test_turns_are_those_of_the_source_the_file_or_whoever_watches() -> None:
+    says = fb.Param("says", "Say it.", turns=[("a", "b")])
+    assert [*says.turns()] == [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    with Watching({"says": "Other"})():
+        assert [each["content"] for each in says.turns()] == ["says", "Other"]
+    apply(Applied({"says": "Found."}, turns={"says": [("c", "d"), ("e", "f")]}))
+    try:
+        assert "".join(each["content"] for each in says.turns()) == "cdef"
+        with pytest.raises(ValueError, match=r"has turns of it; expected turns=\[\] beside its text"):
+            str(fb.Param("says", "Say it, as a file says that no longer fits."))
     finally:
         apply(None)
 

@@ -105,6 +105,8 @@ def _texts(parameters: Parameters, inner: int) -> Iterator[str]:
     if isinstance(parameters, ProgramParameters):
         for name in parameters.texts:
             yield from _cut(wrap(f"{name} “{' '.join(parameters.plain_text(name).split())}”", inner), 3, inner)
+            if shown := parameters.told(name).demonstrations:
+                yield f"+ {count(len(shown), 'worked example')}"
     if isinstance(parameters, CoreParameters):
         yield from _cut(parameters.program.splitlines(), 4, inner)
     if isinstance(parameters, CodeParameters):

@@ -22,7 +22,7 @@ from .run import pairs
 if TYPE_CHECKING:
     from flowbot.lm.stop import StopSignal
     from flowbot.runtime.trace import Step, StepEdge
-    from flowbot.runtime.traced.run import Ran
+    from flowbot.runtime.traced.recorded import Ran
     from flowbot.task.programs import UserProgram
 
 HOW = {
@@ -133,10 +133,7 @@ async def _run(
             bounds = Bounds(purpose="run", max_calls=_MOST_CALLS)
             ran = await engine.traced.once(made, inputs, ProgramParameters(), bounds)
     holder = Step("app", "program", inputs, None, ran.error)
-    steps = assembled(
-        holder, ran.events, ran.texts, result=ran.result, read_outside=ran.read_outside, filled=ran.filled
-    )
-    return ran, steps
+    return ran, assembled(holder, ran)
 
 
 def _facts(

@@ -17,8 +17,10 @@ from flowbot.task.frameworks import framework_of
 from flowbot.task.programs import UserProgram, program_at, program_of
 from flowbot.workflow.graph import free_name
 from flowbot.workflow.nodes import ProgramNode, Sketch
-from flowbot.workflow.parameters import ProgramParameters
+from flowbot.workflow.parameters import Demonstration, ProgramParameters, TunedText
 from flowbot.workflow.workflow import Workflow
+
+from .step_view import REPLY
 
 PROGRAM = re.compile(r".+\.py:[A-Za-z_]\w*")
 """How a program is named by its file."""
@@ -63,10 +65,17 @@ def program_workflow(program: UserProgram, task: Task) -> Workflow:
         nodes={name: node},
     )
     told = ProgramParameters(
-        texts={each.name: each.default for each in program.tunable if isinstance(each, Param)},
+        texts={each.name: _text(each) for each in program.tunable if isinstance(each, Param)},
         values={each.name: each.default for each in program.tunable if isinstance(each, Value)},
     )
     return Workflow(sketch=sketch, parameters={name: told})
+
+
+def _text(param: Param) -> str | TunedText:
+    if param.examples is None:
+        return param.default
+    shown = (Demonstration(inputs={"user": said}, outputs={REPLY: reply}) for said, reply in param.examples)
+    return TunedText(text=param.default, demonstrations=tuple(shown), turns=True)
 
 
 def _is_program(given: object) -> bool:

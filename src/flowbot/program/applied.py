@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .watching import Scalar
+from .watching import Pair, Scalar
 
 VARIABLE = "FLOWBOT_PARAMS"
 """Environment variable with the path of a flow file."""
@@ -30,11 +30,13 @@ class Applied:
         texts: by the names of `Param`s.
         values: by the names of `Value`s.
         slots: what fills places, by name.
+        turns: worked examples of `Param`s that are turns, by name.
     """
 
     texts: Mapping[str, str] = field(default_factory=dict[str, str])
     values: Mapping[str, Scalar] = field(default_factory=dict[str, Scalar])
     slots: Mapping[str, Filling] = field(default_factory=dict[str, "Filling"])
+    turns: Mapping[str, Sequence[Pair]] = field(default_factory=dict[str, Sequence[Pair]])
 
 
 class _InUse:

@@ -8,11 +8,14 @@ from typing import cast
 from weakref import WeakValueDictionary
 
 from .applied import applied
-from .watching import Scalar, watcher
+from .watching import SPEAKERS, Pair, Scalar, watcher
 
 _MADE: WeakValueDictionary[str, Param | Value] = WeakValueDictionary()
 MOST_LETTERS = 8000
 """Of a text."""
+MOST_TURNS = 16
+"""Worked examples of one text."""
+NO_TURNS = "turns=[] beside its text, and *NAME.turns() among the messages"
 
 
 def made(name: str) -> Param | Value | None:
@@ -31,29 +34,58 @@ class Param:
     silently where C code reads it: `", ".join([PLAN])` and `json.dumps(PLAN)` raise a TypeError; write `str(PLAN)` there. Read it
     in the function that uses it, not at import.
 
+    Worked examples that a search finds stand behind it, as part of the text. With `turns` they are turns of the conversation, which
+    models follow better, where the program puts them:
+
+        >>> SAY = fb.Param("say", "Answer in one word.", turns=[])
+        >>> [{"role": "system", "content": str(SAY)}, *SAY.turns(), {"role": "user", "content": "Which bird hovers?"}]
+
     Args:
         name: its name in the flow file: letters, digits and `_`.
         default: the text, at most 8,000 letters.
+        turns: the worked examples to begin with, pairs of what the user says and the reply; None: the program does not send `turns()`.
 
     Raises:
-        TypeError, ValueError: for a name or a text that cannot be one.
+        TypeError, ValueError: for a name, a text or turns that cannot be such.
     """
 
-    __slots__ = ("__weakref__", "default", "name", "where")
+    __slots__ = ("__weakref__", "default", "examples", "name", "where")
 
-    def __init__(self, name: str, default: str) -> None:
+    def __init__(self, name: str, default: str, *, turns: Sequence[Pair] | None = None) -> None:
         self.name = _name("Param", name)
         if not isinstance(cast("object", default), str):
             raise TypeError(f"fb.Param({name!r}, ...): the default is {type(default).__name__}; expected a text")
         if len(default) > MOST_LETTERS:
             raise ValueError(f"fb.Param({name!r}, ...): {len(default):,} letters; expected at most {MOST_LETTERS:,}")
         self.default = default
+        self.examples = None if turns is None else tuple(_pair(name, each) for each in turns)
+        if len(self.examples or ()) > MOST_TURNS:
+            raise ValueError(f"fb.Param({name!r}, ...): {len(turns or ())} turns; expected at most {MOST_TURNS}")
         self.where = _caller()
         _MADE[name] = self
 
     def __str__(self) -> str:
+        if (watching := watcher.get()) is not None:
+            return watching.text(self)
+        if self.examples is None and self.name in applied().turns:
+            raise ValueError(f"fb.Param({self.name!r}, ...): the flow file in use has turns of it; expected {NO_TURNS}")
+        return applied().texts.get(self.name, self.default)
+
+    def turns(self) -> list[dict[str, str]]:
+        """Its worked examples as messages, each what the user says and the reply; to be sent before what is asked.
+
+        Raises:
+            TypeError: if it was made without `turns`.
+        """
+        if self.examples is None:
+            raise TypeError(f"fb.Param({self.name!r}, ...): its turns are asked for; expected {NO_TURNS}")
         watching = watcher.get()
-        return applied().texts.get(self.name, self.default) if watching is None else watching.text(self)
+        told = (
+            applied().turns.get(self.name, self.examples)
+            if watching is None
+            else watching.turns(self.name, self.examples)
+        )
+        return [{"role": role, "content": text} for each in told for role, text in zip(SPEAKERS, each, strict=True)]
 
     def __format__(self, spec: str) -> str:
         return format(str(self), spec)
@@ -142,6 +174,16 @@ class Value:
 
     def __repr__(self) -> str:
         return f"Value({self.name!r}, {self.default!r:.60})"
+
+
+def _pair(name: str, given: object) -> Pair:
+    match given:
+        case (str(said), str(reply)) if not isinstance(given, str):
+            return said, reply
+        case _:
+            raise TypeError(
+                f"fb.Param({name!r}, ...): the turn {given!r:.60}; expected a pair of texts, the user's and the reply"
+            )
 
 
 def _name(kind: str, name: object) -> str:

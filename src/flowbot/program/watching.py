@@ -6,13 +6,17 @@ started with a copy of its context, sees its own.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 Scalar = bool | int | float | str
 """What a `Value` may be."""
+Pair = tuple[str, str]
+"""A worked example as two turns: what the user says, and the reply."""
+SPEAKERS = ("user", "assistant")
+"""Of its turns."""
 
 
 class Missing:
@@ -88,6 +92,10 @@ class Watcher(Protocol):
 
     def text(self, param: Named) -> str:
         """The text of a `Param` in this run."""
+        ...
+
+    def turns(self, name: str, default: Sequence[Pair]) -> Sequence[Pair]:
+        """The worked examples of a `Param` that are turns, those of the source where it is told none."""
         ...
 
     def value(self, param: Named) -> Scalar:

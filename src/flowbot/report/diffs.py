@@ -217,7 +217,7 @@ def node_texts(workflow: Workflow, node: str) -> dict[str, str]:
         tools = f"tools {', '.join(parameters.tools)}" if parameters.tools else ""
         texts = {"program": parameters.program, "settings": tools}
     elif isinstance(parameters, ProgramParameters):
-        texts = {name: parameters.text(name) or "" for name in parameters.texts}
+        texts = {name: parameters.readable(name) for name in parameters.texts}
         texts["values"] = ", ".join(f"{name} {value}" for name, value in parameters.values.items())
     return {name: text for name, text in texts.items() if text}
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from flowbot.export.exported import ExportedStep, mark
 from flowbot.export.exporting import exported
 from flowbot.fields import UserError
+from flowbot.program.watching import SPEAKERS
 from flowbot.workflow.captions import kind_text
 from flowbot.workflow.parameters import (
     ChoiceParameters,
@@ -102,9 +103,14 @@ def _written(parameters: Parameters | None) -> str:
 
 
 def _texts(parameters: Parameters | None) -> tuple[tuple[str, str], ...]:
-    """The texts of a program, by name."""
+    """The texts of a program, by name, each with the turns that are sent with it."""
     told = parameters if isinstance(parameters, ProgramParameters) else ProgramParameters()
-    return tuple((name, told.text(name) or "") for name in told.texts)
+    found = (((name, told.text(name) or ""), *_turns(told, name)) for name in told.texts)
+    return tuple(each for one in found for each in one)
+
+
+def _turns(told: ProgramParameters, name: str) -> Iterator[tuple[str, str]]:
+    return (turn for pair in told.turns(name) or () for turn in zip(SPEAKERS, pair, strict=True))
 
 
 def _nameless(workflow: Workflow) -> Workflow:

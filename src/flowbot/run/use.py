@@ -54,7 +54,8 @@ def use(path: RunLike | None = None, *, lm: str | None = None) -> None:
         name: _filled(filling, name, lm or os.environ.get("FLOWBOT_MODEL"))
         for name, filling in fillings(workflow, programs[0])
     }
-    apply(Applied(texts, values, slots))
+    turns = {name: pairs for name in told.texts if (pairs := told.turns(name)) is not None}
+    apply(Applied(texts, values, slots, turns))
 
 
 def _filled(filling: Workflow, name: str, lm: str | None) -> Filling:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import groupby
+from operator import itemgetter
 from typing import Annotated, Any, Self
 
 from pydantic import Discriminator, Field, Tag, field_validator
@@ -11,6 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from flowbot.fields.foreign import Closed, short
 from flowbot.program.places import unfilled
+from flowbot.program.watching import SPEAKERS, Pair, Scalar
 
 from .prompt import MOST_MESSAGES, PromptMessage, Slot, plain_text, reworded, slots
 
@@ -107,19 +110,40 @@ class CoreParameters(Closed):
 
 
 class TunedText(Closed):
-    """A text of a program with worked examples behind it."""
+    """A text of a program with its worked examples."""
 
     text: str = Field(max_length=MOST_LETTERS)
     demonstrations: tuple[Demonstration, ...] = Field(default=(), max_length=16)
+    turns: bool = False
+    """The program sends them as turns of the conversation; else they stand behind the text."""
 
     def shown(self, example: str = "") -> str:
-        """The text as the program reads it: its worked examples behind it, but for that of the example which is scored."""
+        """The text with its worked examples behind it, but for that of the example which is scored."""
         told = [self.text]
-        for each in self.demonstrations:
-            if not (example and each.example == example):
-                values = (*each.inputs.items(), *each.outputs.items())
-                told.append(unfilled(self.text, "\n".join(f"{name}: {_plainly(value)}" for name, value in values)))
-        return told[0] if len(told) == 1 else "\n\n".join((told[0], "Examples:", *told[1:]))
+        for each in self.but(example):
+            values = (*each.inputs.items(), *each.outputs.items())
+            told.append(unfilled(self.text, "\n".join(f"{name}: {_plainly(value)}" for name, value in values)))
+        heading = "Examples, sent as turns:" if self.turns else "Examples:"
+        return told[0] if len(told) == 1 else "\n\n".join((told[0], heading, *told[1:]))
+
+    def pairs(self, example: str = "") -> tuple[Pair, ...]:
+        """The worked examples as turns, but for that of the example which is scored: what was received is what the user says, but for
+        earlier replies in it."""
+        return tuple(pair for each in self.but(example) for pair in _pairs(each))
+
+    def but(self, example: str) -> list[Demonstration]:
+        """The worked examples that do not come from an example."""
+        return [each for each in self.demonstrations if not (example and each.example == example)]
+
+
+def _pairs(shown: Demonstration) -> Iterator[Pair]:
+    """The inputs of a model's call are its messages by who says them: `user`, `assistant`, `user#2`."""
+    user, reply = SPEAKERS
+    said = [(reply if name.partition("#")[0] == reply else user, value) for name, value in shown.inputs.items()]
+    said += [(reply, value) for value in shown.outputs.values()]
+    turns = [(who, "\n\n".join(_plainly(value) for _, value in each)) for who, each in groupby(said, itemgetter(0))]
+    told = [text for _, text in turns[turns[0][0] == reply :]] if turns else []  # a conversation begins with the user
+    return zip(told[::2], told[1::2], strict=False)
 
 
 def _form(data: Any) -> str:
@@ -130,7 +154,6 @@ _Text = Annotated[
     Annotated[str, Field(max_length=MOST_LETTERS), Tag("<text>")] | Annotated[TunedText, Tag("<tuned>")],
     Discriminator(_form),
 ]
-Scalar = bool | int | float | str
 
 
 class ProgramParameters(Closed):
@@ -157,7 +180,19 @@ class ProgramParameters(Closed):
     def text(self, name: str, example: str = "") -> str | None:
         """A text as the program reads it; None: as in its source."""
         found = self.texts.get(name)
-        return found.shown(example) if isinstance(found, TunedText) else found
+        if not isinstance(found, TunedText):
+            return found
+        return found.text if found.turns else found.shown(example)
+
+    def turns(self, name: str, example: str = "") -> tuple[Pair, ...] | None:
+        """The worked examples of a text that the program sends as turns; None: as in its source."""
+        found = self.texts.get(name)
+        return found.pairs(example) if isinstance(found, TunedText) and found.turns else None
+
+    def readable(self, name: str) -> str:
+        """A text with all its worked examples, for people."""
+        found = self.texts[name]
+        return found.shown() if isinstance(found, TunedText) else found
 
     def plain_text(self, name: str) -> str:
         """A text without its worked examples; "" where it is as in the source."""
@@ -173,14 +208,9 @@ class ProgramParameters(Closed):
     def with_told(self, name: str, told: LLMParameters) -> Self:
         """The same with these of a text: the instruction, the hint behind it, and worked examples. The program says the rest."""
         text = "\n".join(filter(None, (told.instruction, told.format_hint)))[:MOST_LETTERS]
-        new = TunedText(text=text, demonstrations=told.demonstrations) if told.demonstrations else text
-        return self.model_copy(update={"texts": {**self.texts, name: new}})
-
-    def with_text(self, name: str, text: str) -> Self:
-        """The same with another text of that name, its worked examples kept."""
-        found = self.texts.get(name)
-        new = found.model_copy(update={"text": text}) if isinstance(found, TunedText) else text
-        return self.model_copy(update={"texts": {**self.texts, name: new}})
+        turns = self.turns(name) is not None
+        tuned = TunedText(text=text, demonstrations=told.demonstrations, turns=turns)
+        return self.model_copy(update={"texts": {**self.texts, name: tuned if told.demonstrations or turns else text}})
 
 
 def _plainly(value: Any) -> str:

@@ -42,6 +42,7 @@ from flowbot.workflow.workflow import Workflow
 
 PLAN = fb.Param("run_plan", "Write a search query.")
 SAY = fb.Param("run_say", "Answer in one word.")
+SHOWN = fb.Param("run_shown", "Answer as shown.", turns=[("One?", "1.")])
 TOP_K = fb.Value("run_top_k", 2, choices=[1, 2, 3])
 URL: list[str] = [""]
 SEARCHED: list[str] = []
@@ -284,6 +285,51 @@ async def test_an_example_is_not_shown_to_itself() -> None:
     systems = [each["messages"][0]["content"] for each in endpoint.bodies]
     assert "Find it." in systems
     assert any("query: x" in each for each in systems)
+
+
+async def chat_turns(question: str) -> str:
+    said = [{"role": "system", "content": str(SHOWN)}, *SHOWN.turns(), {"role": "user", "content": question}]
+    async with httpx.AsyncClient() as client:
+        sent = await client.post(
+            f"{URL[0]}/chat/completions", json={"model": "gpt-x", "max_tokens": 9, "messages": said}
+        )
+    return str(sent.json()["choices"][0]["message"]["content"])
+
+
+async def response_turns(question: str) -> str:
+    body = {"model": "gpt-x", "max_output_tokens": 9, "instructions": str(SHOWN)}
+    said = [*SHOWN.turns(), {"role": "user", "content": question}]
+    async with httpx.AsyncClient() as client:
+        sent = await client.post(f"{URL[0]}/responses", json={**body, "input": said})
+    return str(sent.json()["output"][0]["content"][0]["text"])
+
+
+async def message_turns(question: str) -> str:
+    body = {"model": "claude-x", "max_tokens": 9, "system": str(SHOWN)}
+    said = [*SHOWN.turns(), {"role": "user", "content": question}]
+    async with httpx.AsyncClient() as client:
+        sent = await client.post(f"{URL[0]}/messages", json={**body, "messages": said})
+    return str(sent.json()["content"][0]["text"])
+
+
+@pytest.mark.parametrize("program", [chat_turns, response_turns, message_turns])
+async def test_worked_examples_are_turns_in_every_protocol_and_no_input_of_the_call(
+    program: Callable[..., Any],
+) -> None:
+    shown = [{"inputs": {"user": f"{n}?"}, "outputs": {"reply": f"{n}."}, "example": f"e{n}"} for n in (2, 3)]
+    tuned = {"text": "Answer so.", "demonstrations": shown, "turns": True}
+    name = program.__name__
+    async with engine(program) as (made, endpoint):
+        endpoint.answer = lambda asked, number: None
+        plain = await run(made, flow(name), "Which?")
+        trace = await run(made, flow(name, parameters={"texts": {"run_shown": tuned}}), "Which?", example="e3")
+    sent = [each.get("messages") or each["input"] for each in endpoint.bodies]
+    assert [each["content"] for each in sent[0] if each["role"] != "system"] == ["One?", "1.", "Which?"]
+    assert [each["content"] for each in sent[1] if each["role"] != "system"] == ["2?", "2.", "Which?"]
+    for each in (plain, trace):
+        (call,) = [step for step in each.steps if step.kind == "model"]
+        assert (call.inputs, call.texts, call.edges) == ({"user": "Which?"}, ("app:run_shown",), ())
+        assert len(call.messages) == 4
 
 
 async def test_a_result_has_the_declared_outputs_or_is_the_programs_fault() -> None:
@@ -744,6 +790,10 @@ async def test_a_program_that_writes_needs_a_stand_in() -> None:
         (
             flow("answer", parameters={"texts": {"nothing": "x"}}),
             r"parameters\.app\.texts\.nothing: .*run_plan, run_say",
+        ),
+        (
+            flow("answer", parameters={"texts": {"run_plan": {"text": "x", "turns": True}}}),
+            r"texts\.run_plan: .*as turns, which answer does not send; expected turns=\[\] beside its text",
         ),
         (flow("answer", parameters={"values": {"run_top_k": 7}}), r"values\.run_top_k: .*7 is none of 1, 2, 3"),
     ],

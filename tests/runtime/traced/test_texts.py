@@ -39,6 +39,40 @@ def test_several_messages_of_one_speaker_are_told_apart_and_a_short_text_is_no_p
     assert found([("user", "a"), ("user", "b")], {}).inputs == {"user": "a", "user#2": "b"}
 
 
+def test_turns_are_found_as_they_were_handed_out_and_are_nothing_that_a_call_received() -> None:
+    turns = {"plan": [("Who?", "He."), ("When?", "Now.")], "none": [], "other": [("Who?", "She.")]}
+    told = [("user", "Who?"), ("assistant", "He. "), ("user", "When?"), ("assistant", "Now.")]
+    history = [("user", "Who?"), ("assistant", "She, I think.")]
+    held = found([("system", PLAN), *told, *history, ("user", "Why?")], {"plan": PLAN}, turns)
+    assert held == (("plan",), {"user": "Who?", "assistant": "She, I think.", "user#2": "Why?"})
+    assert found([*told[:3], ("assistant", "Later.")], {}, turns).inputs.keys() == {
+        "user",
+        "assistant",
+        "user#2",
+        "assistant#2",
+    }
+    assert found([*told, ("user", "Why?")], {}, turns) == (("plan",), {"user": "Why?"})
+
+
+@pytest.mark.parametrize(
+    ("inputs", "pairs"),
+    [
+        ({"user": "q"}, [("q", "r")]),
+        ({"system": "docs", "user": "q"}, [("docs\n\nq", "r")]),
+        ({"user": "q", "assistant": "a", "user#2": "p"}, [("q", "a"), ("p", "r")]),
+        ({"user": "q", "tool": "found", "assistant": "a"}, [("q\n\nfound", "a\n\nr")]),
+        ({"assistant": "a", "user": "q"}, [("q", "r")]),
+        ({}, []),
+    ],
+)
+def test_what_a_call_received_and_gave_is_a_conversation_that_the_user_begins(
+    inputs: dict[str, str], pairs: list[tuple[str, str]]
+) -> None:
+    shown = Demonstration(inputs=inputs, outputs={"reply": "r"}, example="t1")
+    told = TunedText(text="Say it.", demonstrations=(shown,), turns=True)
+    assert ([*told.pairs()], [*told.pairs("t1")]) == (pairs, [])
+
+
 @pytest.mark.parametrize(
     ("old", "new", "fault"),
     [

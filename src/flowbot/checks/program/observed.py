@@ -46,6 +46,7 @@ class Run(Closed):
         marked: whether each text stood between marks.
         asked: its requests, in order.
         texts, values: names of those that were read.
+        turns: names of the texts whose worked examples were read as turns.
         touched: what it did past the tap.
         lacks: outputs of several that its result does not name.
         error: what it raised, with its place; "" where it ended.
@@ -56,6 +57,7 @@ class Run(Closed):
     asked: tuple[Asked, ...] = ()
     texts: tuple[str, ...] = ()
     values: tuple[str, ...] = ()
+    turns: tuple[str, ...] = ()
     touched: tuple[Touched, ...] = ()
     lacks: tuple[str, ...] = ()
     error: str = ""
@@ -66,11 +68,13 @@ class Declared(Closed):
 
     Args:
         name, default, where: as it stands in the source.
+        turns: whether worked examples of it are sent as turns.
     """
 
     name: str
     default: Any
     where: str
+    turns: bool = False
 
 
 class Observed(Closed):
@@ -97,6 +101,11 @@ class Observed(Closed):
 def marks(name: str) -> tuple[str, str]:
     """What stands before and behind a text that is looked for: letters and digits that no template, quoting or change of case touches."""
     return f"zq{name.lower()}from ", f" zq{name.lower()}till"
+
+
+def turn_marks(name: str) -> tuple[str, str]:
+    """The same of a turn of that text."""
+    return marks(f"{name}turn")
 
 
 def said(asked: Asked) -> str:

@@ -17,14 +17,15 @@ from flowbot.lm.session import Session
 from flowbot.program.params import Param, Value
 from flowbot.runtime.lift.recordings import around, modules_in
 from flowbot.runtime.traced.one_run import Bounds
-from flowbot.runtime.traced.run import ProgramRuns, Ran
+from flowbot.runtime.traced.recorded import Ran
+from flowbot.runtime.traced.run import ProgramRuns
 from flowbot.store import Store
 from flowbot.task.modules import Modules
 from flowbot.task.programs import UserProgram, program_of
 from flowbot.testing.made_up import made_up
-from flowbot.workflow.parameters import ProgramParameters
+from flowbot.workflow.parameters import Demonstration, ProgramParameters, TunedText
 
-from .observed import Asked, Declared, Observed, Run, marks
+from .observed import Asked, Declared, Observed, Run, marks, turn_marks
 from .watched import Watched
 
 MOST_CALLS = 200
@@ -74,7 +75,7 @@ async def observe(job: Job, watched: Watched) -> Observed:
         return Observed(fault=_at_import(watched) or str(error))
     if fault := _at_import(watched):  # which the program has caught
         return Observed(fault=fault)
-    marked = {each.name: str(each.default).join(marks(each.name)) for each in declared if isinstance(each, Param)}
+    marked = {each.name: _marked(each) for each in declared if isinstance(each, Param)}
     runs, first = list[Run](), None
     for trial in job.trials:
         for texts in ({}, marked) if marked else ({},):
@@ -89,7 +90,15 @@ async def observe(job: Job, watched: Watched) -> Observed:
             runs.append(ended.model_copy(update={"asked": tuple(every)}))
     again = None if first is None else await _run(program, *first, {}, watched, job.outputs)
     takes = inspect.signature(program.call).parameters.values()
-    told = [Declared(name=each.name, default=each.default, where=_short(each.where)) for each in declared]
+    told = [
+        Declared(
+            name=each.name,
+            default=each.default,
+            where=_short(each.where),
+            turns=getattr(each, "examples", None) is not None,
+        )
+        for each in declared
+    ]
     texts = {each.name for each in declared if isinstance(each, Param)}
     return Observed(
         texts=tuple(each for each in told if each.name in texts),
@@ -103,6 +112,15 @@ async def observe(job: Job, watched: Watched) -> Observed:
         },
         takes_any=any(each.kind is each.VAR_KEYWORD for each in takes),
     )
+
+
+def _marked(param: Param) -> str | TunedText:
+    text = param.default.join(marks(param.name))
+    if param.examples is None:
+        return text
+    turn = "an example".join(turn_marks(param.name))
+    shown = Demonstration(inputs={"user": turn}, outputs={"reply": turn})
+    return TunedText(text=text, demonstrations=(shown,), turns=True)
 
 
 def _at_import(watched: Watched) -> str:
@@ -124,7 +142,7 @@ async def _run(
     program: UserProgram,
     trial: Trial,
     reply: str,
-    texts: Mapping[str, str],
+    texts: Mapping[str, str | TunedText],
     watched: Watched,
     outputs: Mapping[str, str],
 ) -> Run:
@@ -155,6 +173,7 @@ async def _run(
     )
     return Run(
         example=trial.example, marked=bool(texts), asked=tuple(asked), texts=tuple(ran.texts), values=tuple(ran.values),
+        turns=tuple(ran.turns),
         touched=tuple(watched.touched), lacks=lacks, error=ran.error.removeprefix(f"program {program.name}: "),
     )  # fmt: skip
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from flowbot.fields.words import count, cut, listed
 from flowbot.task.quality import Remark
 
-from .observed import Declared, Observed, Run, marks, said
+from .observed import Declared, Observed, Run, marks, said, turn_marks
 
 LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 _TELLING = 8
@@ -24,7 +24,7 @@ def defects(seen: Observed, *, program: str, max_calls: int | None, writes: bool
         max_calls: model calls that it may make at most.
         writes: whether the task says that it writes.
     """
-    found = [remark for each in seen.texts for remark in _text(each, seen.runs)]
+    found = [remark for each in seen.texts for rule in (_text, _turns) for remark in rule(each, seen.runs)]
     found += _errors(seen.runs, program)
     lacks = next((run.lacks for run in seen.runs if run.lacks), ())
     if lacks:
@@ -117,6 +117,20 @@ def _text(text: Declared, runs: Sequence[Run]) -> Iterator[Remark]:
             yield Remark(text.where, what, "send it to a model as it is, or make it a fb.Value")
         case _:
             pass
+
+
+def _turns(text: Declared, runs: Sequence[Run]) -> Iterator[Remark]:
+    """Worked examples that arrive nowhere, where their text arrives."""
+    mark, marked = turn_marks(text.name)[0].strip(), [run for run in runs if run.marked]
+    if (
+        text.turns
+        and _reach(text, runs) == "whole"
+        and not any(mark in said(a).lower() for r in marked for a in r.asked)
+    ):
+        read = any(text.name in run.turns for run in marked)
+        what = f"the turns of text {text.name} are {'read, and stand in no request' if read else 'not read'} on {_on(runs)}"
+        mend = "*NAME.turns() among the messages, before what is asked; or leave `turns=` out"
+        yield Remark(text.where, f"{what}: worked examples arrive nowhere", mend)
 
 
 def _unseen(text: Declared, runs: Sequence[Run]) -> Remark:

@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 from itertools import groupby
 
-Scalar = str | int | float | bool
+Literal = str | int | float | bool | tuple[tuple[str, str], ...]
+"""What a parameter may be: of the turns of a text pairs of texts."""
 _NAMED = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _WIDTH = 88
 """Letters of a part of a literal that goes over several lines, where the one before has shorter ones."""
@@ -35,8 +36,11 @@ class Form:
     encoding: str = "utf-8"
 
 
-def literal(value: Scalar, form: Form = Form()) -> str:
+def literal(value: Literal, form: Form = Form()) -> str:
     """The source of a literal whose value is `value`. A text keeps the form as far as it can say it; a number has none."""
+    if isinstance(value, tuple):
+        pairs = (f"    ({literal(said, form)}, {literal(reply, form)}),{form.newline}" for said, reply in value)
+        return f"[{form.newline}{''.join(pairs)}]" if value else "[]"
     if not isinstance(value, str):
         return repr(value)
     if len(form.quote) == 3 or ("\n" in value.strip("\n") and not form.between):

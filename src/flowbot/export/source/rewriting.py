@@ -17,7 +17,7 @@ from flowbot.fields import UserError
 from flowbot.fields.words import listed
 from flowbot.task.quality import Remark
 
-from .literals import Form, Scalar, literal
+from .literals import Form, Literal, literal
 
 OURS = frozenset(f"{home}.{name}" for home in ("flowbot", "flowbot.program") for name in ("Param", "Value"))
 _TEXTS = (cst.SimpleString, cst.ConcatenatedString)
@@ -33,8 +33,8 @@ class Change:
         old: what it was when the search began; None where that is not known, and whatever stands there is replaced.
     """
 
-    new: Scalar
-    old: Scalar | None = None
+    new: Literal
+    old: Literal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +108,7 @@ def _declared(wrapper: MetadataWrapper) -> Iterator[_Declared]:
         name = named.get("name")
         if isinstance(name, _TEXTS) and isinstance(text := name.evaluated_value, str):
             yield _Declared(text, line, named.get("default"))
+            yield _Declared(f"{text}.turns", line, named.get("turns"))
 
 
 class _Calls(cst.CSTVisitor):
@@ -149,6 +150,12 @@ def _unwritable(here: Sequence[_Declared], change: Change, module: cst.Module) -
         and between.strip()
     ):
         return "comments stand between the parts of its literal"
+    if (
+        isinstance(value, tuple)
+        and "#" in module.code_for_node(default)
+        and not any("#" in "".join(each) for each in value)
+    ):
+        return "comments stand between its turns"
     if isinstance(value, str) is not isinstance(change.new, str):
         return "its default is of another type"
     if change.old is not None and not _same(value, change.old) and not _same(value, change.new):
@@ -156,7 +163,7 @@ def _unwritable(here: Sequence[_Declared], change: Change, module: cst.Module) -
     return ""
 
 
-def _value(default: cst.BaseExpression) -> Scalar | None:
+def _value(default: cst.BaseExpression) -> Literal | None:
     """What a literal says; None for anything else."""
     match default:
         case cst.SimpleString() | cst.ConcatenatedString():
@@ -168,11 +175,21 @@ def _value(default: cst.BaseExpression) -> Scalar | None:
             return name == "True"
         case cst.UnaryOperation(operator=cst.Minus(), expression=cst.Integer() | cst.Float() as number):
             return -number.evaluated_value
+        case cst.List() | cst.Tuple():
+            pairs = [_texts(each.value) for each in default.elements]
+            return tuple((each[0], each[1]) for each in pairs) if all(len(each) == 2 for each in pairs) else None
         case _:
             return None
 
 
-def _same(one: Scalar | None, other: Scalar) -> bool:
+def _texts(pair: cst.BaseExpression) -> list[str]:
+    """The texts in a literal of several; none where something else is in it."""
+    found = [_value(each.value) for each in pair.elements] if isinstance(pair, cst.List | cst.Tuple) else []
+    texts = [each for each in found if isinstance(each, str)]
+    return texts if len(texts) == len(found) else []
+
+
+def _same(one: Literal | None, other: Literal) -> bool:
     return type(one) is type(other) and one == other
 
 
@@ -190,17 +207,17 @@ def _kind(default: cst.BaseExpression) -> str:
             return "an expression"
 
 
-def _expression(default: cst.BaseExpression, value: Scalar, module: cst.Module) -> cst.BaseExpression:
+def _expression(default: cst.BaseExpression, value: Literal, module: cst.Module) -> cst.BaseExpression:
     """The new literal in the old one's form, within the parentheses that it has."""
     made = cst.parse_expression(f"({literal(value, _form(default, module))})", config=module.config_for_parsing)
     return made.with_changes(lpar=default.lpar, rpar=default.rpar)
 
 
 def _form(default: cst.BaseExpression, module: cst.Module) -> Form:
-    parts = list(_simple(default))
+    parts, newline = list(_simple(default)), module.default_newline
     if not parts:
-        return Form()
-    first, newline = parts[0], module.default_newline
+        return Form(newline=newline, encoding=module.encoding)
+    first = parts[0]
     raw, long = "r" in first.prefix, len(first.quote) == 3
     opening = f"\\{newline}" if long and not raw and first.raw_value.startswith(("\\\n", "\\\r")) else ""
     between = _between(default, module) if isinstance(default, cst.ConcatenatedString) else ""

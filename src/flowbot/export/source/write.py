@@ -24,7 +24,7 @@ from flowbot.workflow.nodes import ProgramNode, walk
 from flowbot.workflow.parameters import ProgramParameters
 from flowbot.workflow.workflow import Workflow
 
-from .literals import Scalar
+from .literals import Literal
 
 _IN_FILE = "fb.use(...) of the flow file applies it"
 
@@ -164,15 +164,16 @@ def _found(found: RunLike) -> tuple[Workflow, Workflow | None]:
     return Workflow.load(file), None if folder is None else read_run(folder).start
 
 
-def _told(workflow: Workflow, path: str) -> Mapping[str, Scalar]:
-    """The texts, with their worked examples, and the values of a program, by name; none where it has none."""
+def _told(workflow: Workflow, path: str) -> Mapping[str, Literal]:
+    """The texts, with their worked examples, and the values of a program, by name, turns as `NAME.turns`; none where it has none."""
     if path not in {each for each, _ in walk(workflow.sketch)}:
         return {}
     parameters = workflow.parameter(path)
     if not isinstance(parameters, ProgramParameters):
         return {}
     texts = {name: parameters.text(name) or "" for name in parameters.texts}
-    return {**texts, **parameters.values}
+    turns = {f"{name}.turns": pairs for name in texts if (pairs := parameters.turns(name)) is not None}
+    return {**texts, **turns, **parameters.values}
 
 
 def _file(call: str, folder: Path) -> Path:

@@ -125,8 +125,8 @@ class _Worked:
 
 
 def _shows(step: Step) -> bool:
-    """Whether a call is one that worked examples help: what a function makes of a text they do not."""
-    return not step.texts or step.kind == "model"
+    """Whether a call can be shown: with what a function makes of a text, or a reply that only calls tools, nobody is helped."""
+    return not step.texts or (step.kind == "model" and bool(step.inputs and step.reply.strip()))
 
 
 def _expected(context: Context, program: WorkflowProgram, path: str, rows: Sequence[Row]) -> list[Demonstration]:

@@ -3,64 +3,53 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from flowbot.fields.secrets import hide_known
-from flowbot.runtime.trace import Step, StepEdge, ToolCall, Trace, node_path
+from flowbot.runtime.trace import Step, StepEdge, ToolCall, node_path
 
 from .order import addresses
 from .provenance import edges
-from .recorded import Edge, Recorded
+from .recorded import Edge, Ran, Recorded
 from .texts import Found, found
 
 if TYPE_CHECKING:
     from flowbot.lm.tap import Exchange
 
 
-def assembled(
-    holder: Step,
-    events: Sequence[Recorded],
-    texts: Mapping[str, str],
-    *,
-    result: object = None,
-    read_outside: Collection[str] = (),
-    filled: Mapping[str, Trace] | None = None,
-) -> tuple[Step, ...]:
+def assembled(holder: Step, ran: Ran) -> tuple[Step, ...]:
     """The program's own step, and after it those inside, each after all that it reads.
 
     Args:
         holder: the program's step as far as it is known: what it reads from before is there.
-        events: what was recorded.
-        texts: that the program read, as they were, by name.
-        result: what it returned; None where it failed.
-        read_outside: names of the texts that were read in no step.
-        filled: what ran in places, by the id of the call.
+        ran: what was recorded.
     """
-    path = node_path(holder.address)
-    wired = edges(events, holder.inputs, result, texts.values())
+    path, events = node_path(holder.address), ran.events
+    told = (text for pairs in ran.turns.values() for pair in pairs for text in pair)
+    wired = edges(events, holder.inputs, ran.result, (*ran.texts.values(), *told))
     names = addresses(events, wired, holder.address)
     rank = {id: number for number, id in enumerate(names)}
     read: dict[str, list[Edge]] = {}
     for each in sorted(wired, key=lambda each: rank[each.source]):
         read.setdefault(each.reader, []).append(each)
-    asked = {each.id: _found(each.exchange, texts) for each in events if each.exchange is not None}
+    asked = {each.id: _found(each.exchange, ran) for each in events if each.exchange is not None}
     sent = {name for each in asked.values() for name in each.texts}
     by_id = {each.id: each for each in events}
     inner: list[Step] = []
     for id, address in names.items():
         step = _step(by_id[id], address, asked.get(id), [name for name in by_id[id].texts if name not in sent], path)
         inner.append(_wired(step, read.get(id, ()), names))
-        if filled and id in filled:
+        if id in ran.filled:
             place = f"{path}:{by_id[id].name}"
-            inner += [_within(each, address, place) for each in filled[id].steps]
-    own = tuple(f"{path}:{name}" for name in read_outside if name not in sent)
+            inner += [_within(each, address, place) for each in ran.filled[id].steps]
+    own = tuple(f"{path}:{name}" for name in ran.read_outside if name not in sent)
     return _wired(replace(holder, texts=own, seconds=_seconds(names, read, by_id)), read.get("", ()), names), *inner
 
 
-def _found(exchange: Exchange, texts: Mapping[str, str]) -> Found:
-    return found([(each.role, each.content) for each in exchange.messages], texts)
+def _found(exchange: Exchange, ran: Ran) -> Found:
+    return found([(each.role, each.content) for each in exchange.messages], ran.texts, ran.turns)
 
 
 def _step(event: Recorded, address: str, asked: Found | None, texts: Sequence[str], path: str) -> Step:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from flowbot.program.sites import Sites
 from flowbot.program.strands import Strand, tick
+from flowbot.program.watching import Pair, Scalar
 
 from .seen import Seen, seen
+
+if TYPE_CHECKING:
+    from flowbot.runtime.trace import Trace
 
 Kind = Literal["step", "tool", "model", "slot"]
 How = Literal["object", "text", "shingles", "leaf", "code", "control", "time", "declared"]
@@ -81,3 +85,30 @@ class Edge:
     source: str
     part: str
     how: How
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """One run of a program.
+
+    Args:
+        result: what it returned; None where it failed.
+        error: why it failed, with file and line; "" where it did not.
+        events: what was recorded.
+        texts: the texts that it read, as they were, by name.
+        turns: the worked examples that it read as turns, by the name of their text.
+        values: the values that it read.
+        read_outside: names of the texts that were read in no step.
+        filled: what ran in its places, by the id of the call.
+        calls: model calls that it made.
+    """
+
+    result: Any
+    error: str
+    events: tuple[Recorded, ...] = ()
+    texts: Mapping[str, str] = field(default_factory=dict[str, str])
+    turns: Mapping[str, Sequence[Pair]] = field(default_factory=dict[str, Sequence[Pair]])
+    values: Mapping[str, Scalar] = field(default_factory=dict[str, Scalar])
+    read_outside: tuple[str, ...] = ()
+    filled: Mapping[str, Trace] = field(default_factory=dict[str, "Trace"])
+    calls: int = 0

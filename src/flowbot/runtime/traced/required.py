@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from flowbot.fields import UserError
-from flowbot.program.params import Param, Value, made
+from flowbot.program.params import NO_TURNS, Param, Value, made
 from flowbot.task.programs import UserProgram, named_program
 from flowbot.workflow.nodes import ProgramNode, walk
 from flowbot.workflow.parameters import ProgramParameters
@@ -39,7 +39,10 @@ def require_programs(workflow: Workflow, programs: Mapping[str, UserProgram]) ->
         assert isinstance(told, ProgramParameters)  # the checker lets nothing else pass
         declared = {each.name: each for each in program.tunable}
         for name in told.texts:
-            _require(f"parameters.{path}.texts.{name}", program, declared.get(name) or made(name), Param)
+            where, found = f"parameters.{path}.texts.{name}", declared.get(name) or made(name)
+            _require(where, program, found, Param)
+            if isinstance(found, Param) and found.examples is None and told.turns(name) is not None:
+                raise UserError(where, f"worked examples as turns, which {program.name} does not send", NO_TURNS)
         for name, value in told.values.items():
             where, found = f"parameters.{path}.values.{name}", declared.get(name) or made(name)
             _require(where, program, found, Value)

@@ -11,7 +11,7 @@ import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from traceback import walk_tb
@@ -21,7 +21,6 @@ from flowbot.fields import Field, ModelError, StepError, UserError, stable_hash
 from flowbot.fields.bounds import bounded, raised
 from flowbot.fields.secrets import hide_known
 from flowbot.lm.client import Identity
-from flowbot.program.watching import Scalar
 from flowbot.runtime.jsonlike import to_outputs
 from flowbot.task.imports import is_installed
 from flowbot.task.programs import UserProgram
@@ -30,6 +29,7 @@ from flowbot.workflow.parameters import ProgramParameters
 
 from .assemble import assembled
 from .one_run import Bounds, OneRun
+from .recorded import Ran
 from .required import program_named
 from .stalls import Stalls
 
@@ -38,38 +38,11 @@ if TYPE_CHECKING:
     from flowbot.lm.prices import Price
     from flowbot.lm.session import Session
     from flowbot.lm.tap import Models, Tap
-    from flowbot.runtime.trace import Step, Trace
-
-    from .recorded import Recorded
+    from flowbot.runtime.trace import Step
 
 _AT_ONCE = 32
 """Programs that run in threads of their own at the same time."""
 _OWN = Path(__file__).parents[2]
-
-
-@dataclass(frozen=True, slots=True)
-class Ran:
-    """One run of a program.
-
-    Args:
-        result: what it returned; None where it failed.
-        error: why it failed, with file and line; "" where it did not.
-        events: what was recorded.
-        texts: the texts that it read, as they were, by name.
-        values: the values that it read.
-        read_outside: names of the texts that were read in no step.
-        filled: what ran in its places, by the id of the call.
-        calls: model calls that it made.
-    """
-
-    result: Any
-    error: str
-    events: tuple[Recorded, ...] = ()
-    texts: Mapping[str, str] = field(default_factory=dict[str, str])
-    values: Mapping[str, Scalar] = field(default_factory=dict[str, Scalar])
-    read_outside: tuple[str, ...] = ()
-    filled: Mapping[str, Trace] = field(default_factory=dict[str, "Trace"])
-    calls: int = 0
 
 
 class ProgramRuns:
@@ -133,9 +106,7 @@ class ProgramRuns:
             except StepError as wrong:
                 error = str(wrong)
         done = replace(holder, outputs=outputs, error=error)
-        return assembled(
-            done, ran.events, ran.texts, result=ran.result, read_outside=ran.read_outside, filled=ran.filled
-        )  # fmt: skip
+        return assembled(done, ran)
 
     async def once(
         self, program: UserProgram, inputs: Mapping[str, Any], parameters: ProgramParameters, bounds: Bounds
@@ -213,8 +184,8 @@ class ProgramRuns:
         watching = run.watching
         ran = Ran(
             None if said else result, bounded(hide_known(f"program {program.name}: {said}")) if said else "",
-            watching.recorder.events(), dict(watching.texts), dict(watching.values), tuple(watching.read_outside),
-            dict(watching.filled), run.tap.calls,
+            watching.recorder.events(), dict(watching.texts), dict(watching.turned), dict(watching.values),
+            tuple(watching.read_outside), dict(watching.filled), run.tap.calls,
         )  # fmt: skip
         return ran, run.tap
 

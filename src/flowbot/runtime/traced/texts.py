@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from flowbot.program.places import pieces
+from flowbot.program.watching import SPEAKERS, Pair
 
 _TAKEN = "\0"
 """Stands for a text that was found."""
@@ -25,7 +26,9 @@ class Found(NamedTuple):
     inputs: dict[str, str]
 
 
-def found(messages: Sequence[tuple[str, str]], texts: Mapping[str, str]) -> Found:
+def found(
+    messages: Sequence[tuple[str, str]], texts: Mapping[str, str], turns: Mapping[str, Sequence[Pair]] | None = None
+) -> Found:
     """Look for texts in the messages of a request, the longest first: one that stands in another is no second one.
 
     A text is found as it stands, whatever blanks and line ends are around it and between its words, or, where it has places as for `str.format` and `%`, with anything in these.
@@ -33,9 +36,17 @@ def found(messages: Sequence[tuple[str, str]], texts: Mapping[str, str]) -> Foun
     Args:
         messages: roles and contents.
         texts: as the program read them, by name.
+        turns: worked examples that it read as messages, by the name of their text: whole messages that follow each other.
     """
     contents = [content for _, content in messages]
     at: dict[str, tuple[int, int]] = {}
+    said = [(role, content.strip()) for role, content in messages]
+    for name, pairs in (turns or {}).items():
+        ours = [(role, text.strip()) for pair in pairs for role, text in zip(SPEAKERS, pair, strict=True)]
+        for start in range(len(said) - len(ours) + 1 if ours else 0):
+            if said[start : start + len(ours)] == ours:
+                at.setdefault(name, (start, 0))
+                contents[start : start + len(ours)] = [""] * len(ours)
     for name, text in sorted(texts.items(), key=lambda each: (-len(each[1]), each[0])):
         if not text.strip():
             continue

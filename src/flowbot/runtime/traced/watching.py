@@ -7,7 +7,7 @@ import json
 import threading
 from asyncio import AbstractEventLoop
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 from flowbot.fields import BudgetExceeded, InfrastructureError, Paused, RefusedError, StepError, UserError, stable_hash
 from flowbot.fields.secrets import hide_known
 from flowbot.program.stopping import Stop
-from flowbot.program.watching import MISSING, Named, Scalar, StepInfo, current
+from flowbot.program.watching import MISSING, Named, Pair, Scalar, StepInfo, current
 from flowbot.runtime.jsonlike import to_json
 from flowbot.task.identity import callable_identity, is_told_apart
 from flowbot.workflow.parameters import ProgramParameters
@@ -111,6 +111,8 @@ class Watching:
     thread: int = field(default_factory=threading.get_ident)
     texts: dict[str, str] = field(default_factory=dict[str, str])
     """Texts that were read, as they were."""
+    turned: dict[str, Sequence[Pair]] = field(default_factory=dict[str, Sequence[Pair]])
+    """Worked examples that were read as turns."""
     values: dict[str, Scalar] = field(default_factory=dict[str, Scalar])
     read_outside: dict[str, None] = field(default_factory=dict[str, None])
     """Texts that were read in no step."""
@@ -125,7 +127,7 @@ class Watching:
     # What the program asks
 
     def text(self, param: Named) -> str:
-        """A text, with its worked examples."""
+        """A text, with worked examples that are no turns."""
         told = self.parameters.text(param.name, self.example)
         text = str(param.default) if told is None else told
         self.texts[param.name] = text
@@ -135,6 +137,12 @@ class Watching:
         else:
             inside.open.texts[param.name] = None
         return text
+
+    def turns(self, name: str, default: Sequence[Pair]) -> Sequence[Pair]:
+        """As of `Watcher`."""
+        told = self.parameters.turns(name, self.example)
+        self.turned[name] = default if told is None else told
+        return self.turned[name]
 
     def value(self, param: Named) -> Scalar:
         """A value."""
