@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator
 from http.client import HTTPConnection
@@ -40,6 +41,22 @@ def guarded(**settings: Any) -> Guard:
 async def asked(url: str, method: str = "GET", **request: Any) -> tuple[int, str]:
     async with aiohttp.ClientSession() as http, http.request(method, url, **request) as answer:
         return answer.status, await answer.text()
+
+
+async def test_small_writes_go_out_at_once() -> None:
+    """The head and the body of an answer are two writes: held back until the first is acknowledged, the second comes 40 ms late."""
+    at_once = asyncio.get_running_loop().create_future()
+
+    def came(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = writer.get_extra_info("socket")
+        at_once.set_result(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        writer.close()
+
+    with listening() as listener:
+        async with await asyncio.start_server(came, sock=listener):
+            _, writer = await asyncio.open_connection(*listener.getsockname())
+            assert await at_once
+            writer.close()
 
 
 @pytest.mark.parametrize(
