@@ -31,14 +31,23 @@ from flowbot.testing.fake import FakeClient
 from flowbot.workflow.workflow import Workflow
 
 METRICS = """
+import hashlib, time
+
 def computes(example, outputs):
-    found = 0
-    for number in range(400_000):
-        found = (found * 31 + number) % 1_000_003
-    return found / 1_000_003
+    until = time.process_time() + {seconds}
+    while time.process_time() < until:
+        pass
+    return outputs["text"] == example.inputs["note"]
 
 def quick(example, outputs):
     return outputs["text"] == example.inputs["note"]
+
+def score(example, outputs):
+    if log := {log!r}:
+        with open(log, "a") as file:
+            file.write("x")
+    time.sleep(0.02)
+    return hashlib.sha256(f"{{example.id}} {{outputs}}".encode()).digest()[0] / 255
 """
 TASK = """flowbot: 1
 goal: Say it.
@@ -57,14 +66,23 @@ FLOW: dict[str, Any] = {
 NAMES = ("loop", "processes")
 
 
-def task_in(folder: Path, metric: str, examples: int) -> Task:
-    """The task as a user would write it, since functions of the main program are not sent to processes."""
-    (folder / "metrics.py").write_text(METRICS, encoding="utf-8")
+def task_in(folder: Path, metric: str, rows: int, *, seconds: float = 0.02, log: str = "") -> Path:
+    """The task as a user would write it, since functions of the main program are not sent to processes.
+
+    Args:
+        folder: where it stands then.
+        metric: `computes`, `quick` or `score`.
+        rows: examples of each split.
+        seconds: of processor time that `computes` takes.
+        log: file to which `score` adds a letter each time; "" for none.
+    """
+    folder.mkdir(exist_ok=True)
+    (folder / "metrics.py").write_text(METRICS.format(seconds=seconds, log=log), encoding="utf-8")
     (folder / "task.yaml").write_text(TASK % metric, encoding="utf-8")
-    for file, size in (("rows", examples), ("other", 1), ("more", 1)):
-        rows = [json.dumps({"note": f"{file} {n}", "text": f"{file} {n}"}) + "\n" for n in range(size)]
-        (folder / f"{file}.jsonl").write_text("".join(rows), encoding="utf-8")
-    return Task.load(folder)
+    for file in ("rows", "other", "more"):
+        lines = [json.dumps({"note": f"{file} {n}", "text": f"{file} {n}"}) + "\n" for n in range(rows)]
+        (folder / f"{file}.jsonl").write_text("".join(lines), encoding="utf-8")
+    return folder / "task.yaml"
 
 
 def said(request: Request) -> str:
@@ -94,7 +112,7 @@ def main() -> None:
     facts: dict[str, Any] = {"examples": given.examples, "processors": len(os.sched_getaffinity(0))}
     with tempfile.TemporaryDirectory() as folder:
         for metric in ("computes", "quick"):
-            task = task_in(Path(folder), metric, given.examples)
+            task = Task.load(task_in(Path(folder), metric, given.examples))
             seconds: dict[str, list[float]] = {name: [] for name in NAMES}
             scores: set[tuple[float, ...]] = set()
             for _ in range(given.rounds):

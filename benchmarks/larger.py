@@ -5,8 +5,8 @@
     python benchmarks/larger.py OUT speed [--rounds 5]     # a metric of 50 ms of processor time, and one of none, on each
 
 The clusters stand on this machine: Ray with two node processes of one processor each and 80 MB for objects, Dask with two worker processes.
-`equal` runs `flowbot optimize` against a mock endpoint with an empty store each time and compares journal and result; of the runs on a
-cluster one machine is killed when the metric has been called 40 times, and another one started. It ends with an error where two differ. `speed` starts each executor first, then
+`equal` runs `flowbot optimize`, from a workflow and from a program, against a mock endpoint with an empty store each time and compares journal and result; of the runs
+on a cluster one machine is killed when the metric has been called 20 times, and another one started. It ends with an error where two differ. `speed` starts each executor first, then
 scores the same examples under all of them in turn. Adds a line of JSON a run to OUT/larger.jsonl.
 """
 
@@ -24,13 +24,14 @@ import tempfile
 import time
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager, suppress
+from itertools import product
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import psutil
 
-from executors import FLOW
+from executors import FLOW, task_in
 from executors import said as echoed
 from first_jobs.model import Thinker
 from flowbot.lm.lm import LM
@@ -44,49 +45,34 @@ from flowbot.testing.fake import FakeClient
 from flowbot.workflow.workflow import Workflow
 from mocked import anything
 
-METRICS = """
-import hashlib, os, time
+PROGRAM = """
+import os
 
-def _called():
-    if log := {log!r}:
-        with open(log, "a") as file:
-            file.write("x")
+import httpx
 
-def score(example, outputs):
-    _called()
-    digest = hashlib.sha256(f"{{example.id}} {{outputs}}".encode()).digest()
-    time.sleep(0.02)
-    return digest[0] / 255
+import flowbot as fb
 
-def computes(example, outputs):
-    until = time.process_time() + 0.05
-    while time.process_time() < until:
-        pass
-    return outputs["text"] == example.inputs["note"]
+SAY = fb.Param("say", "Say it.")
+SURE = fb.Param("sure", "Say it once more, if it is right.")
 
-def quick(example, outputs):
-    return outputs["text"] == example.inputs["note"]
+
+async def ask(system, text):
+    body = {"model": "m", "max_tokens": 200, "messages": [{"role": "system", "content": system}, {"role": "user", "content": text}]}
+    async with httpx.AsyncClient(headers={"Authorization": f"Bearer {os.environ['OPENAI_API_KEY']}"}) as client:
+        answer = await client.post(f"{os.environ['OPENAI_BASE_URL']}/chat/completions", json=body)
+    return answer.json()["choices"][0]["message"]["content"]
+
+
+@fb.step
+async def say(note):
+    return await ask(str(SAY), note)
+
+
+async def answer(note):
+    return await ask(str(SURE), f"{note}\\n{await say(note)}")
 """
-TASK = """flowbot: 1
-goal: Say it.
-inputs: {note: str}
-outputs: {text: str}
-metric: metrics.py:%s
-data: {train: rows.jsonl, val: other.jsonl, test: more.jsonl}
-"""
-
-
-def task_in(folder: Path, metric: str, rows: int, log: str = "") -> Path:
-    """A task as a user would write it."""
-    folder.mkdir(exist_ok=True)
-    (folder / "metrics.py").write_text(METRICS.format(log=log), encoding="utf-8")
-    (folder / "task.yaml").write_text(TASK % metric, encoding="utf-8")
-    for file in ("rows", "other", "more"):
-        lines = [json.dumps({"note": f"{file} {n}", "text": f"{file} {n}"}) + "\n" for n in range(rows)]
-        (folder / f"{file}.jsonl").write_text("".join(lines), encoding="utf-8")
-    return folder / "task.yaml"
-
-
+LOSE_AT = 20
+"""Calls of the metric after which a machine is killed."""
 Machines = tuple[str, dict[str, str], Callable[[Callable[[], None]], None]]
 """The executor's name, what the environment says of it, and what kills one of its machines, says so, and starts another."""
 
@@ -173,28 +159,30 @@ def timeless(value: Any) -> Any:
     return value
 
 
-def searched(machines: Machines, folder: Path, url: str, *, losing: bool) -> dict[str, Any]:
-    """One search: what came of it, and whether a machine was lost meanwhile. Its folder is the same each time, for the metric's text,
+def searched(machines: Machines, folder: Path, url: str, *, program: bool, losing: bool) -> dict[str, Any]:
+    """One search, from a program or from a workflow: what came of it, and whether a machine was lost meanwhile. Its folder is the same each time, for the metric's text,
     and so its identity, names it."""
     name, environment, lose = machines
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     log = folder / "log"
-    task = task_in(folder / "task", "score", 40, str(log))
-    more = {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": "none", **environment}
+    task = task_in(folder / "task", "score", 40, log=str(log))
+    (folder / "task" / "app.py").write_text(PROGRAM, encoding="utf-8")
+    more = {"OPENAI_BASE_URL": url, "OPENAI_API_KEY": "sk-larger-0123456789", **environment}
+    what = ["--start", f"{folder / 'task' / 'app.py'}:answer", "--meta-model"] if program else ["--model"]
     call = [
         sys.executable,
         "-m",
         "flowbot",
         "optimize",
         str(task),
-        "--model",
+        *what,
         "openai/m",
         "--effort",
         "60",
-        "--json",
         "--price",
         "1,1",
+        "--json",
     ]
     call += ["--cache-dir", str(folder / "cache"), "--run-dir", str(folder / "run"), "--executor", name]
     lost = list[bool]()
@@ -204,7 +192,7 @@ def searched(machines: Machines, folder: Path, url: str, *, losing: bool) -> dic
     ) as running:
         while losing and not lost and running.poll() is None:
             time.sleep(0.02)
-            if log.exists() and log.stat().st_size >= 40:
+            if log.exists() and log.stat().st_size >= LOSE_AT:
                 lose(lambda: lost.append(running.poll() is None))
         out, said = running.communicate()
     took = time.monotonic() - began
@@ -226,16 +214,17 @@ def searched(machines: Machines, folder: Path, url: str, *, losing: bool) -> dic
 
 def equal(rounds: int, names: list[str], folder: Path, note: Callable[[dict[str, Any]], None]) -> None:
     """Searches under each executor, compared."""
-    found = set[tuple[str, str]]()
+    found: dict[bool, set[tuple[str, str]]] = {False: set(), True: set()}
     with ExitStack() as stack:
         url = stack.enter_context(Thinker(anything)).url  # one for all: a model's identity has its address
         machines = {name: stack.enter_context(ALL[name]()) for name in names}
         for number in range(rounds):
-            for name in names:
-                row = searched(machines[name], folder, url, losing=name in ("ray", "dask"))
-                note({"what": "equal", "round": number, "executor": name, **row})
-                found.add((row["journal"], row["result"]))
-    if len(found) > 1:
+            for program, name in product((False, True), names):
+                row = searched(machines[name], folder, url, program=program, losing=name in ("ray", "dask"))
+                start = "program" if program else "workflow"
+                note({"what": "equal", "round": number, "start": start, "executor": name, **row})
+                found[program].add((row["journal"], row["result"]))
+    if any(len(each) > 1 for each in found.values()):
         raise SystemExit("the executors differ")
 
 
@@ -270,7 +259,7 @@ async def speeds(rounds: int, names: list[str], note: Callable[[dict[str, Any]],
             opened[name] = open_executor(executor)
             await opened[name].ready()
         for metric, rows in (("computes", 60), ("quick", 300)):
-            task = Task.load(task_in(Path(place) / metric, metric, rows))
+            task = Task.load(task_in(Path(place) / metric, metric, rows, seconds=0.05))
             took: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
             scores = set[tuple[float, ...]]()
             for number in range(-1, rounds):  # the first one brings the functions there
