@@ -204,6 +204,29 @@ async def test_what_cannot_be_sent_or_was_changed_runs_here_and_says_why_once(
         assert "\n" not in line
 
 
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_machine_lost_in_mid_run_loses_nothing(folder: Path, tmp_path: Path) -> None:
+    """A worker's process is killed, as a machine's end does it. One that is closed in this process, in no time, never tells the scheduler."""
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0") as machines:
+        executor = open_executor(machines.scheduler_address.replace("tcp", "dask"))
+        await executor.ready()
+
+        async def turned(name: str) -> Any:
+            call = tool(folder, "waits", at=str(tmp_path), job=name)
+            async with executor.turn(call):
+                return (await executor.run(call)).value
+
+        asked = [asyncio.create_task(turned(f"job{n}")) for n in range(6)]
+        await until(lambda: len(list(tmp_path.iterdir())) == 2)
+        os.kill(machines.workers[0].pid, 9)
+        await until(lambda: len(list(tmp_path.iterdir())) == 3)  # the lost one's job has begun again
+        (tmp_path / "go").touch()
+        assert await asyncio.gather(*asked) == [f"job{n}" for n in range(6)]
+        await executor.close()
+    with pytest.raises(InfrastructureError, match="closed"):
+        await executor.run(tool(folder, "where"))
+
+
 class Scripted:
     """A cluster whose machines take no job but the first one, and that answers as long as `answers`."""
 
@@ -218,7 +241,7 @@ class Scripted:
             raise ConnectionError("nobody there\nat all")
         return self.size
 
-    async def do(self, told: str, bundle: Any) -> str:
+    async def do(self, told: str, bundle: Any, kind: Any) -> str:
         self.asked += 1
         if self.asked > 1 or not self.size:
             await asyncio.sleep(3600)

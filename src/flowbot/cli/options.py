@@ -60,7 +60,7 @@ _SANDBOX = (
     "system; Linux); the first that can be had otherwise."
 )
 _EXECUTOR = (
-    "Where metrics and tools of your own run: loop (in this process, metrics one at a time), processes (in worker "
+    "Where metrics, tools and programs of your own run: loop (in this process, metrics one at a time), processes (in worker "
     "processes, as many side by side as there are processors), or a cluster: ray, ray://HOST:PORT, dask://HOST:PORT."
 )
 _CACHE = "Folder of stored responses, local models and search indexes; the user's cache folder otherwise."

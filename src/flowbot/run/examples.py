@@ -17,17 +17,14 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias, get_args
-
-from pydantic import GetPydanticSchema, Strict, ValidatorFunctionWrapHandler
-from pydantic_core.core_schema import no_info_wrap_validator_function
+from typing import Any, Literal, TypeAlias, get_args
 
 from flowbot.fields import InfrastructureError, UserError
 from flowbot.fields.files import lines, opened, replaced
-from flowbot.fields.foreign import Amount, Record, Share, Tokens, checked
+from flowbot.fields.foreign import Amount, Record, Share, checked
 from flowbot.fields.secrets import hide
 from flowbot.runtime.evaluation import Row
-from flowbot.runtime.trace import Trace
+from flowbot.runtime.trace_rows import CheckedTrace
 from flowbot.store.rows import load
 from flowbot.task import Example
 
@@ -51,61 +48,6 @@ WRITTEN = "what the run writes when it ends; the command that made the run write
 """How to come by the file."""
 
 
-class _Exact(Record, extra="forbid"):
-    """What becomes an object of the same members."""
-
-
-class _Use(_Exact):
-    name: str
-    arguments: str
-
-
-class _Message(Record):
-    role: Literal["system", "user", "assistant", "tool"]
-    content: str
-    calls: Annotated[tuple[_Use, ...], Strict(False)] = ()
-
-
-class _Usage(Tokens, _Exact):
-    pass
-
-
-class _Call(_Exact):
-    tool: str
-    arguments: dict[str, Any]
-    result: dict[str, Any] | None
-    error: str = ""
-    seconds: Amount = 0.0
-
-
-class _Step(Record):
-    address: str
-    kind: str
-    inputs: dict[str, Any]
-    outputs: dict[str, Any] | None
-    error: str
-    messages: list[_Message]
-    reply: str
-    usage: _Usage
-    seconds: Amount
-    reads: list[str]
-    note: str
-    calls: list[_Call]
-
-
-class _Trace(Record):
-    example: str
-    inputs: dict[str, Any]
-    steps: list[_Step]
-    outputs: dict[str, Any] | None
-    error: str
-    seconds: Amount
-
-
-def _loaded(value: object, check: ValidatorFunctionWrapHandler) -> Trace:
-    return value if isinstance(value, Trace) else Trace.load(check(value).model_dump())
-
-
 class Side(Record):
     """One workflow's run on one example."""
 
@@ -118,9 +60,7 @@ class Side(Record):
     """Standard deviation over a judge's repeated verdicts; None elsewhere."""
     whole: bool
     """Whether the trace has its steps; those of very large runs are left out."""
-    trace: Annotated[
-        Trace, GetPydanticSchema(lambda _, schema: no_info_wrap_validator_function(_loaded, schema(_Trace)))
-    ]
+    trace: CheckedTrace
     """What happened, step by step."""
 
     @staticmethod

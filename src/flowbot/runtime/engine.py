@@ -56,7 +56,7 @@ class Engine:
         open_model: opens the model string of a node or judge that names one; None: such a node is a user's error.
         models: the user's list: what nodes and judges may name beside `lm` and `judge_model`; see `allowed_models`.
         allow_writes: call tools that write for real.
-        executor: where tools that are plain callables, and metrics, run; this process when None.
+        executor: where tools that are plain callables, metrics and programs run; this process when None.
         live: True: the workflow is in use and not under evaluation: every tool is called for real, every time.
         judge_model: model string of a metric's judge that names none; the engine's own model when None.
         programs: a user's own, by name; their clients' calls are charged to the session.
@@ -106,6 +106,7 @@ class Engine:
             max_reply=max_reply,
             allow_writes=allow_writes or live,
             stand_in=lm if stand_in else None,
+            executor=self.executor,
         )
         self._own_sandbox, self._own_executor = sandbox is None, executor is None
         self.judge_model = judge_model

@@ -47,7 +47,7 @@ class WorkbenchSettings(CallSettings, total=False):
         budget: ceilings. They end a search but are no part of a run's identity; those of a workbench hold for all of its runs
             together, and a run's own count within them.
         price: USD per million input and output tokens, where a model's price is not known: one pair, or by model string.
-        executor: where metrics and tools that are plain functions run: `loop`, in this process, `processes`, or on a cluster: `ray`,
+        executor: where metrics and tools that are plain functions, and programs, run: `loop`, in this process, `processes`, or on a cluster: `ray`,
             `ray://HOST:PORT`, `dask://HOST:PORT`.
         max_reply_tokens: what a call of a program of the user's own that names no limit reserves under a ceiling for its reply; the
             model's context, 128,000 at most, when None.

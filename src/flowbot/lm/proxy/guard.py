@@ -19,18 +19,19 @@ _log = logging.getLogger(__name__)
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def guarded(tokens: Container[str], port: Callable[[], int], served: str) -> Middleware:
+def guarded(tokens: Container[str], port: Callable[[], int], served: str, host: str = HOST) -> Middleware:
     """What gives each request an answer, whatever happens; nothing is said to whoever has no token.
 
     Args:
         tokens: that are taken, as the second part of the path.
         port: that is listened on.
         served: what there is, for whoever asks for something else.
+        host: that is listened on.
     """
 
     @web.middleware
     async def guard(request: web.Request, handler: _Handler) -> web.StreamResponse:
-        if request.headers.get("Host") not in (f"{HOST}:{port()}", f"localhost:{port()}"):
+        if request.headers.get("Host") not in (f"{host}:{port()}", f"localhost:{port()}"):
             return told(403, "not for that host", "bad_host")  # a page whose name was made to mean this machine
         if "Origin" in request.headers:
             return told(403, "not for pages in a browser", "bad_origin")

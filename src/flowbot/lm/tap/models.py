@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from dataclasses import replace
+from functools import lru_cache, partial
+from itertools import count
 from typing import cast
 from urllib.parse import urlsplit
 
-from flowbot.fields import UserError
+from flowbot.fields import FlowBotError, UserError
 from flowbot.lm.client import Identity, Patience, Reply, Request
 from flowbot.lm.lm import LM
 from flowbot.lm.openai import GROWTH
@@ -21,12 +23,15 @@ from flowbot.lm.session import Session
 from flowbot.lm.tiers import Tier
 from flowbot.program.run_model import RUN_MODEL
 
-from .asked import MOST_REPLY, Asked
-from .proxy import TapProxy
+from .asked import MOST_REPLY, Answer, Asked, Send, read_asked
+from .exchange import Call
+from .proxy import TapProxy, coordinator
 from .replies import read_reply
 from .stand_in import StandIn
 
 _THREADS = 32
+_TURNS = 100
+"""How often a call waits for another run's equal one, of which nothing comes, before what that met is its own."""
 
 
 class Models:
@@ -53,12 +58,67 @@ class Models:
         self._max_reply = max_reply
         self._models: dict[Identity, LM] = {}
         self._proxy: TapProxy | None = None
+        self._face: TapProxy | None = None
         self._threads: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()
 
     def max_reply(self, identity: Identity) -> int:
         """Tokens that a reply may have whose request names no limit."""
         return self._max_reply or min(context_of(identity), MOST_REPLY)
+
+    def read(self, url: str, headers: Mapping[str, str], body: bytes) -> Asked | None:
+        """As `read_asked`."""
+        return read_asked(url, headers, body, max_reply=self.max_reply, context=context_of)
+
+    async def reply(
+        self,
+        call: Call,
+        send: Send,
+        purpose: str,
+        keyed: Callable[[Identity | None, str], object],
+        answer: Callable[[Asked], Answer | None] | None = None,
+    ) -> Reply:
+        """The reply to a program's request: stored, or sent for.
+
+        Args:
+            call: the request, and which draw of its reply is meant; it is told whether something was sent, and who answered.
+            send: sends it once.
+            purpose: what the ledger charges it to.
+            keyed: told under which key the reply is stored, and who is asked; None for the run's own model.
+            answer: asked before it is sent; where it gives None, it is.
+
+        Raises:
+            BudgetExceeded, InfrastructureError, Paused, UserError: as `LM.ask`, and `of`.
+        """
+
+        def once() -> Awaitable[Answer]:
+            call.sent = True
+            ready = None if answer is None else answer(call.asked)
+            return send() if ready is None else _at_hand(ready)
+
+        own = self.stand_in
+        if own is not None and answer is None and own.answers(call.asked):
+            heard = partial(keyed, None)
+            reply, call.sent = await own.ask(call.asked, purpose=purpose, draw=call.draw, heard=heard)
+            call.model = own.name
+            return reply
+        lm, asked = self.of(call.asked.identity), replace(call.asked, send=once)
+        keyed(call.asked.identity, lm.key(asked, call.draw))
+        for turn in count(1):
+            try:
+                return await lm.ask(asked, purpose=purpose, draw=call.draw)
+            except FlowBotError:
+                raise
+            except Exception:
+                # A client that was closed, or a thread that has left, if it is not this program's own: another run had made the
+                # same call, and nothing came of it.
+                if call.sent or turn == _TURNS:
+                    raise
+        raise AssertionError
+
+    async def settled(self, keys: Iterable[tuple[Identity | None, str]]) -> None:
+        """Wait until calls that were sent are stored; as `Tap.keys` gives them."""
+        await self.session.flights.ended({key for _, key in keys})
 
     def of(self, identity: Identity) -> LM:
         """The model of that identity.
@@ -99,6 +159,17 @@ class Models:
                 self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="flowbot-program")
             return self._threads
 
+    def face(self, loop: asyncio.AbstractEventLoop) -> TapProxy:
+        """The port for programs on workers, which may be on other machines; where it is opened, `FLOWBOT_COORDINATOR` says.
+
+        Raises:
+            UserError: if that is no address of this machine.
+        """
+        with self._lock:
+            if self._face is None:
+                self._face = TapProxy(loop, *coordinator())
+            return self._face
+
     async def close(self) -> None:
         """Let calls in flight finish and be stored; give up those not sent. May be called twice."""
         if self._threads is not None:
@@ -106,9 +177,14 @@ class Models:
             self._threads = None
         for lm in self._models.values():
             await lm.close()
-        proxy, self._proxy = self._proxy, None
-        if proxy is not None:
-            await proxy.close()
+        ports, self._proxy, self._face = (self._proxy, self._face), None, None
+        for each in ports:
+            if each is not None:
+                await each.close()
+
+
+async def _at_hand(answer: Answer) -> Answer:
+    return answer
 
 
 @lru_cache(maxsize=256)

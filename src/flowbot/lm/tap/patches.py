@@ -15,7 +15,7 @@ from flowbot.fields import InfrastructureError
 from flowbot.fields.secrets import declare_headers, hide_text, is_secret_header
 from flowbot.lm.client import Raw, Reply
 
-from .asked import TELLING, Answer, Asked, dialect_of
+from .asked import Answer, Asked, dialect_of
 from .processes import follow_processes
 from .tap import Tap, tapping
 from .threads import copy_contexts
@@ -105,10 +105,8 @@ def _asked(tap: Tap, request: Any) -> Asked | None:
     if keys not in _seen:
         _seen.add(keys)
         declare_headers(request.headers)
-    telling = {
-        name: value.decode("latin-1") for name in (*TELLING, "content-encoding") if (value := given.get(name.encode()))
-    }
-    return tap.read(str(request.url), telling, body)
+    told = {name.decode("latin-1"): value.decode("latin-1") for name, value in given.items()}
+    return tap.read(str(request.url), told, body)
 
 
 @cache

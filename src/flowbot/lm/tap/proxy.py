@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import re
 import secrets
 import socket
 from collections.abc import Callable, Coroutine, Mapping
 from contextvars import copy_context
-from typing import Any, TypeAlias
+from functools import partial
+from typing import Any, TypeAlias, TypeVar
 from urllib.parse import quote, unquote
 
 import aiohttp
 from aiohttp import web
 from yarl import URL
 
-from flowbot.fields import InfrastructureError
+from flowbot.fields import InfrastructureError, UserError
 from flowbot.fields.secrets import declare, declare_headers, hide_text, public_url
 from flowbot.lm.client import Raw, Reply
 from flowbot.lm.providers import providers
@@ -35,11 +38,34 @@ _OWN = (
     *("transfer-encoding", "keep-alive", "te", "upgrade"),
 )
 """Headers that are of one connection; what was packed comes unpacked."""
+W = TypeVar("W", bound="Way")
+COORDINATOR = "FLOWBOT_COORDINATOR"
+"""The variable that says at which address of this machine workers on others reach it: `HOST` or `HOST:PORT`."""
 _LONGEST = 600.0
 """Seconds of one request."""
+Forward: TypeAlias = Callable[[str, str, Mapping[str, str], bytes], Coroutine[Any, Any, Answer]]
+"""Sends a request on, by method, URL, headers and body, and brings the answer back."""
 
 
-class Passage:
+class Way:
+    """A way in: it carries the context in which it was opened.
+
+    Args:
+        base: address of the proxy.
+        token: the secret; it stands in every address.
+    """
+
+    def __init__(self, base: str, token: str) -> None:
+        self.token = token
+        self.context = copy_context()
+        self.base = f"{base}/t/{token}"
+
+    async def answered(self, request: web.Request, data: bytes, forward: Forward) -> web.Response:
+        """The answer to a request that came this way."""
+        raise NotImplementedError
+
+
+class Passage(Way):
     """One program's way in: it carries the context in which it was opened, and so the step whose calls come by it.
 
     Args:
@@ -51,11 +77,9 @@ class Passage:
     """
 
     def __init__(self, base: str, token: str, ask: Ask, read: Read, environment: Mapping[str, str]) -> None:
-        self.token = token
+        super().__init__(base, token)
         self.ask = ask
         self.read = read
-        self.context = copy_context()
-        self._base = f"{base}/t/{token}"
         openai = environment.get("OPENAI_BASE_URL") or environment.get("OPENAI_API_BASE")
         self._openai = (openai or providers()["openai"].base_url).rstrip("/")
         anthropic = environment.get("ANTHROPIC_BASE_URL") or providers()["anthropic"].base_url.removesuffix("/v1")
@@ -65,11 +89,11 @@ class Passage:
     @property
     def url(self) -> str:
         """The base URL for a client of OpenAI's protocol; with `/messages` behind it, Anthropic's."""
-        return f"{self._base}/v1"
+        return f"{self.base}/v1"
 
     def to(self, url: str) -> str:
         """The address in place of another one, a whole one or a base URL."""
-        return f"{self._base}/to/{quote(url, safe='')}"
+        return f"{self.base}/to/{quote(url, safe='')}"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -78,7 +102,7 @@ class Passage:
         return {
             "OPENAI_BASE_URL": self.url,
             "OPENAI_API_BASE": self.url,
-            "ANTHROPIC_BASE_URL": self._base,
+            "ANTHROPIC_BASE_URL": self.base,
             "NO_PROXY": direct,
             "no_proxy": direct,
         }
@@ -93,6 +117,28 @@ class Passage:
         url = f"{base}/{rest}" if rest else base
         return f"{url}{'&' if '?' in url else '?'}{query}" if query else url
 
+    async def answered(self, request: web.Request, data: bytes, forward: Forward) -> web.Response:
+        """As of `Way`."""
+        url = self.target(request.rel_url.raw_parts[3:], request.rel_url.raw_query_string)
+        headers = passed_on(request.headers)
+        declare_headers(headers)
+        small = {name.casefold(): each for name, each in headers.items()}
+        try:
+            asked = self.read(url, small, data) if request.method == "POST" else None
+            if asked is None:
+                plain = await forward(request.method, url, headers, data)
+                kind = plain.headers.get("Content-Type", "application/octet-stream")
+                return web.Response(status=plain.status, body=plain.body, headers={"Content-Type": kind})
+            raw = (await self.ask(asked, partial(forward, request.method, url, headers, data))).raw or Raw(200, "", "")
+            return web.Response(status=raw.status, body=raw.body.encode(), headers={"Content-Type": raw.type})
+        except Stop as stop:
+            return told(403, f"stopped: {stop.cause}", "stopped", kind="insufficient_quota")
+
+
+def passed_on(headers: Mapping[str, str]) -> dict[str, str]:
+    """Those that are not of one connection alone."""
+    return {name: each for name, each in headers.items() if name.casefold() not in _OWN}
+
 
 class TapProxy:
     """The port, listened on from the moment that it is made, and served by an event loop as soon as that comes to it.
@@ -101,27 +147,42 @@ class TapProxy:
 
     Args:
         loop: that serves it.
+        host: address of this machine that is listened on.
+        port: the same; one that is free when 0.
+
+    Raises:
+        UserError: if there can be no port.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._socket = socket.create_server((HOST, 0))
+    def __init__(self, loop: asyncio.AbstractEventLoop, host: str = HOST, port: int = 0) -> None:
+        try:
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            self._socket = socket.create_server((host, port), family=family)
+        except OSError as error:
+            said = f"{host}:{port}, on which this machine cannot listen ({error})"
+            raise UserError(COORDINATOR, said, "HOST or HOST:PORT, an address of this machine") from None
+        self._host = f"[{host}]" if ":" in host else host
         self._port: int = self._socket.getsockname()[1]
-        self._passages: dict[str, Passage] = {}
+        self._ways: dict[str, Way] = {}
         self._session: aiohttp.ClientSession | None = None
         self._runner: web.AppRunner | None = None
         self._serving = asyncio.run_coroutine_threadsafe(self._serve(), loop)
 
     def passage(self, ask: Ask, read: Read, environment: Mapping[str, str]) -> Passage:
         """A way in, for a program that is started in this context; see `Passage`."""
+        return self.admit(lambda base, token: Passage(base, token, ask, read, environment))
+
+    def admit(self, made: Callable[[str, str], W]) -> W:
+        """A way in, made of an address and a token that nobody can guess."""
         token = secrets.token_urlsafe(32)
         declare(token)
-        passage = Passage(f"http://{HOST}:{self._port}", token, ask, read, environment)
-        self._passages[token] = passage
-        return passage
+        way = made(f"http://{self._host}:{self._port}", token)
+        self._ways[token] = way
+        return way
 
-    def forget(self, passage: Passage) -> None:
+    def forget(self, way: Way) -> None:
         """It is taken no longer."""
-        self._passages.pop(passage.token, None)
+        self._ways.pop(way.token, None)
 
     async def close(self) -> None:
         """Close the port. May be called twice."""
@@ -132,7 +193,8 @@ class TapProxy:
             await self._session.close()
 
     async def _serve(self) -> None:
-        guard = guarded(self._passages, lambda: self._port, "what the program's own endpoint has is served")
+        served = "what the program's own endpoint has is served"
+        guard = guarded(self._ways, lambda: self._port, served, self._host)
         app = web.Application(client_max_size=MOST_BYTES, middlewares=[guard])
         app.router.add_route("*", "/t/{token}/{rest:.*}", self._pass)
         self._runner = await silent_runner(app)
@@ -141,33 +203,11 @@ class TapProxy:
         await web.SockSite(self._runner, self._socket).start()
 
     async def _pass(self, request: web.Request) -> web.Response:
-        passage, data = self._passages[request.match_info["token"]], await request.read()
-        work = self._answered(passage, request, data)
+        way, data = self._ways[request.match_info["token"]], await request.read()
         # In a copy: two requests of one program may run at once.
-        context = passage.context.run(copy_context)
-        raw = await asyncio.get_running_loop().create_task(work, context=context)
-        if isinstance(raw, web.Response):
-            return raw
-        return web.Response(status=raw.status, body=raw.body.encode(), headers={"Content-Type": raw.type})
-
-    async def _answered(self, passage: Passage, request: web.Request, data: bytes) -> Raw | web.Response:
-        url = passage.target(request.rel_url.raw_parts[3:], request.rel_url.raw_query_string)
-        headers = {name: each for name, each in request.headers.items() if name.casefold() not in _OWN}
-        declare_headers(headers)
-
-        async def once() -> Answer:
-            return await self._forward(request.method, url, headers, data)
-
-        small = {name.casefold(): each for name, each in headers.items()}
-        try:
-            asked = passage.read(url, small, data) if request.method == "POST" else None
-            if asked is None:
-                plain = await once()
-                kind = plain.headers.get("Content-Type", "application/octet-stream")
-                return web.Response(status=plain.status, body=plain.body, headers={"Content-Type": kind})
-            return (await passage.ask(asked, once)).raw or Raw(200, "", "")
-        except Stop as stop:
-            return told(403, f"stopped: {stop.cause}", "stopped", kind="insufficient_quota")
+        context = way.context.run(copy_context)
+        work = way.answered(request, data, self._forward)
+        return await asyncio.get_running_loop().create_task(work, context=context)
 
     async def _forward(self, method: str, url: str, headers: Mapping[str, str], data: bytes) -> Answer:
         """Send it on, and bring the answer back."""
@@ -184,3 +224,16 @@ class TapProxy:
             kind = "timeout" if isinstance(error, TimeoutError) else "connection"
             text = f"{public_url(url)}: {type(error).__name__}: {hide_text(str(error))[:200]}"
             raise InfrastructureError(text, kind=kind) from None
+
+
+def coordinator() -> tuple[str, int]:
+    """Where workers reach this process: the loopback address, or what the environment says.
+
+    Raises:
+        UserError: if that is no address.
+    """
+    said = os.environ.get(COORDINATOR, "")
+    match = re.fullmatch(r"(?:\[([^\[\]]+)\]|([^\s:/@]+))(?::(\d{1,5}))?", said or HOST)
+    if match is None or int(match[3] or 0) > 65_535:
+        raise UserError(COORDINATOR, repr(said), "HOST or HOST:PORT, an address of this machine")
+    return match[1] or match[2], int(match[3] or 0)

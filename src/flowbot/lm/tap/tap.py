@@ -5,28 +5,24 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from concurrent.futures import Executor, Future, wait
 from contextlib import suppress
 from contextvars import ContextVar
-from dataclasses import replace
 from functools import partial
-from itertools import count
 from typing import Any
 
-from flowbot.fields import FlowBotError, UserError
+from flowbot.fields import UserError
 from flowbot.lm.client import Identity, Reply
 from flowbot.program.stopping import Stop
 
 from .admission import Admission, ended, over
-from .asked import Answer, Asked, Send, read_asked
+from .asked import Answer, Asked, Send
 from .errand import Errand, sent_on
 from .exchange import Call, Exchange
-from .models import Models, context_of
+from .models import Models
 from .proxy import Passage
 
-_TURNS = 100
-"""How often a call waits for another run's equal one, of which nothing comes, before what that met is its own."""
 tapping: ContextVar[Tap | None] = ContextVar("flowbot_tapping", default=None)
 """Whose model calls go past FlowBot: those of the code that runs in this context."""
 
@@ -114,7 +110,7 @@ class Tap:
     async def settle(self) -> None:
         """The program has ended: nothing new is let in, and what was let in ends, is stored and told, whether or not somebody still waits."""
         await self._admission.settle()
-        await self.models.session.flights.ended({key for _, key in self.keys})
+        await self.models.settled(self.keys)
 
     def close(self) -> None:
         """The run is over: whoever still calls, or waits, is stopped. May be called twice."""
@@ -164,7 +160,7 @@ class Tap:
             Stop: for a request to a model that may not be sent.
         """
         with self._admission.stopping():
-            return read_asked(url, headers, body, max_reply=self.models.max_reply, context=context_of)
+            return self.models.read(url, headers, body)
 
     def call(self, asked: Asked, send: Callable[[], Answer]) -> Reply:
         """The reply to a request of a thread; it is sent, if at all, in that thread.
@@ -207,36 +203,10 @@ class Tap:
     async def _ask(self, call: Call, send: Send) -> Reply:
         held = tapping.set(None)  # what is started for a call, a local server for one, is no part of the program
         try:
-            return await self._reply(call, send)
+            return await self.models.reply(call, send, self._purpose, self._keyed, self._answer)
         finally:
             with suppress(ValueError):  # left over when its loop was closed, and ended elsewhere
                 tapping.reset(held)
-
-    async def _reply(self, call: Call, send: Send) -> Reply:
-        def once() -> Awaitable[Answer]:
-            call.sent = True
-            ready = None if self._answer is None else self._answer(call.asked)
-            return send() if ready is None else _at_hand(ready)
-
-        own = self.models.stand_in
-        if own is not None and self._answer is None and own.answers(call.asked):
-            heard = partial(self._keyed, None)
-            reply, call.sent = await own.ask(call.asked, purpose=self._purpose, draw=call.draw, heard=heard)
-            call.model = own.name
-            return reply
-        lm, asked = self.models.of(call.asked.identity), replace(call.asked, send=once)
-        self._keyed(call.asked.identity, lm.key(asked, call.draw))
-        for turn in count(1):
-            try:
-                return await lm.ask(asked, purpose=self._purpose, draw=call.draw)
-            except FlowBotError:
-                raise
-            except Exception:
-                # A client that was closed, or a thread that has left, if it is not this program's own: another run had made the
-                # same call, and nothing came of it.
-                if call.sent or turn == _TURNS:
-                    raise
-        raise AssertionError
 
     def _keyed(self, identity: Identity | None, key: str) -> None:
         self.keys.append((identity, key))
@@ -257,7 +227,3 @@ class Tap:
         self._asking.add(future)
         future.add_done_callback(self._asking.discard)
         return future
-
-
-async def _at_hand(answer: Answer) -> Answer:
-    return answer

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import reduce
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,31 +16,11 @@ from flowbot.fields.files import sha256
 from flowbot.task.modules import PREFIX, Modules
 
 from .loop import is_async
+from .protocol import Address, Kind, Unsendable
 
 
-class Unsendable(Exception):
-    """A call that can be run in this process alone; the text says why."""
-
-
-@dataclass(frozen=True)
-class Address:
-    """Where a function is.
-
-    Args:
-        name: its qualified name in its module.
-        module: the module's name; empty for a file that is imported by its path, as those that a task file names.
-        file: the module's file; empty for a module without one, and for one that is where each machine has it, with that content.
-        sha256: of a Python file's content; another content is another function.
-    """
-
-    name: str
-    module: str
-    file: str
-    sha256: str
-
-
-def address_of(function: Callable[..., Any]) -> Address:
-    """Where a function can be found again.
+def address_of(function: Callable[..., Any], kind: Kind = "tool") -> Address:
+    """Where a function of that kind can be found again.
 
     Raises:
         Unsendable: for what its module does not hold under its own name (a lambda, an inner function, a method of an
@@ -51,7 +30,7 @@ def address_of(function: Callable[..., Any]) -> Address:
     module_name: Any = getattr(function, "__module__", None)
     name: Any = getattr(function, "__qualname__", None)
     module = sys.modules.get(module_name) if isinstance(module_name, str) else None
-    if is_async(function):
+    if kind != "program" and is_async(function):
         raise Unsendable("it is a coroutine function")
     if module is None or not isinstance(name, str) or _held(module, name) is not function:
         raise Unsendable("no module holds it under its own name")
@@ -64,7 +43,7 @@ def address_of(function: Callable[..., Any]) -> Address:
     file = _file(module)
     if module_name.startswith(PREFIX):
         module_name = ""
-    return Address(name, module_name, file, _fingerprint(file))
+    return Address(name, module_name, file, fingerprint(file))
 
 
 class Functions:
@@ -81,7 +60,7 @@ class Functions:
             Unsendable: if it is not there, or not the same.
         """
         if address not in self._found:
-            if address.file and _fingerprint(address.file) != address.sha256:
+            if address.file and fingerprint(address.file) != address.sha256:
                 raise Unsendable(f"{address.file} was changed since it was imported")
             self._found[address] = self._imported(address)
         return self._found[address]
@@ -102,7 +81,7 @@ class Functions:
         except (Exception, SystemExit) as error:
             raise Unsendable(f"module {address.module} cannot be imported elsewhere ({error})") from error
         found, file = _held(module, address.name), _file(module)
-        same = file == address.file if address.file else _fingerprint(file) == address.sha256
+        same = file == address.file if address.file else fingerprint(file) == address.sha256
         if not same or not callable(found):
             raise Unsendable(f"module {address.module} is another one elsewhere")
         return found
@@ -117,7 +96,12 @@ def _file(module: ModuleType) -> str:
     return str(Path(spec.origin).resolve()) if spec is not None and spec.has_location and spec.origin else ""
 
 
-def _fingerprint(file: str) -> str:
+def fingerprint(file: str) -> str:
+    """Of a Python file's content; "" for other files.
+
+    Raises:
+        Unsendable: if it cannot be read.
+    """
     if not file.endswith(".py"):
         return ""
     try:

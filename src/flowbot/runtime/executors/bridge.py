@@ -20,6 +20,7 @@ from typing import IO, Any, Protocol
 from flowbot.fields import UserError
 
 from .job import Job
+from .protocol import Kind
 from .shipping import Bundle, Shipping
 from .station import release
 
@@ -42,7 +43,7 @@ class Cluster(Protocol):
         """How many jobs run side by side."""
         ...
 
-    async def do(self, told: str, bundle: Bundle | None) -> str:
+    async def do(self, told: str, bundle: Bundle | None, kind: Kind) -> str:
         """Run `station.do` on some machine, and on another one where that is lost. Cancelled, the job is ended there."""
         ...
 
@@ -82,7 +83,7 @@ class Bridge:
         try:
             await self._cluster.open()
             async with asyncio.timeout(OPEN_SECONDS):
-                first = json.loads(await self._cluster.do(json.dumps({"release": release()}), None))
+                first = json.loads(await self._cluster.do(json.dumps({"release": release()}), None, "tool"))
         except TimeoutError:
             return self._send({"failed": f"no machine has had room for a worker in {OPEN_SECONDS:g} s"})
         except Exception as error:  # of many kinds
@@ -141,8 +142,8 @@ class Bridge:
             return {"cannot": f"its folder cannot be sent: {error}"}
         job = replace(job, function=function)
         told = json.dumps({"release": release(), "folder": bundle.digest if bundle else "", "job": job.dump()})
-        reply = json.loads(await self._cluster.do(told, None))
-        return json.loads(await self._cluster.do(told, bundle)) if "missing" in reply else reply
+        reply = json.loads(await self._cluster.do(told, None, job.kind))
+        return json.loads(await self._cluster.do(told, bundle, job.kind)) if "missing" in reply else reply
 
     def _send(self, message: dict[str, Any]) -> None:
         self._writing.write(json.dumps(message).encode() + b"\n")

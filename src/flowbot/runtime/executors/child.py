@@ -8,6 +8,8 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Generator, Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any, Self, cast
 
@@ -27,12 +29,13 @@ class NotStarted(Lost):
 
 
 class Child:
-    """It has the environment and folder of this process, and a session of its own, so that what ends it
-    ends what its functions started, and Ctrl-C in a terminal does not reach it.
+    """It has the folder of this process, and a session of its own, so that what ends it ends what its functions started, and
+    Ctrl-C in a terminal does not reach it. It is told any number of jobs at once, each under a number.
 
     Attributes:
         hello: what it said when it was ready.
         pid: number of the process.
+        why: it was lost; "" while it is not known to be.
     """
 
     end_seconds = 5.0
@@ -46,15 +49,27 @@ class Child:
         self._process, self._input, self._output = process, process.stdin, process.stdout
         self.pid = process.pid
         self.hello: dict[str, Any] = {}
+        self.why = ""
         self._killed = False
+        self._numbers = count(1)
+        self._waiting: dict[int, asyncio.Queue[dict[str, Any]]] = {}
+        self._listening: asyncio.Task[None] | None = None
 
     @classmethod
-    async def start(cls, *, seconds: float = START_SECONDS, silent: bool = False, **told: str) -> Self:
+    async def start(
+        cls,
+        *,
+        seconds: float = START_SECONDS,
+        silent: bool = False,
+        environment: Mapping[str, str] | None = None,
+        **told: str,
+    ) -> Self:
         """A process that is ready.
 
         Args:
             seconds: that it may take for that.
             silent: nothing of what it prints is shown.
+            environment: its variables; those of this process when None.
             told: what it is told beside where modules are.
 
         Raises:
@@ -68,6 +83,7 @@ class Child:
             stderr=asyncio.subprocess.DEVNULL if silent else None,
             start_new_session=True,
             limit=cls.most_bytes,
+            env=environment,
         )
         child = cls(process)
         try:
@@ -82,12 +98,13 @@ class Child:
         except BaseException:
             await child.end(kill=True)
             raise
+        child._listening = asyncio.create_task(child._listen())
         return child
 
     @property
     def alive(self) -> bool:
         """Whether it is not known to have ended."""
-        return not self._killed and self._process.returncode is None and not self._output.at_eof()
+        return not (self._killed or self.why) and self._process.returncode is None and not self._output.at_eof()
 
     @property
     def gone(self) -> bool:
@@ -116,20 +133,42 @@ class Child:
             self.kill()
             await self._process.wait()
 
+    @contextlib.contextmanager
+    def numbered(self) -> Generator[tuple[int, asyncio.Queue[dict[str, Any]]]]:
+        """A number for a job, and what comes for it; `{}` when the process is lost."""
+        number, answers = next(self._numbers), asyncio.Queue[dict[str, Any]]()
+        self._waiting[number] = answers
+        try:
+            yield number, answers
+        finally:
+            del self._waiting[number]
+
     async def send(self, message: dict[str, Any]) -> None:
         """Tell it something.
 
         Raises:
             Lost: if it ended.
         """
+        if self.why:
+            raise Lost(self.why)
         self._input.write(json.dumps(message).encode() + b"\n")
         try:
             await self._input.drain()
         except ConnectionError:
             raise await self._lost() from None
 
+    async def answer(self, answers: asyncio.Queue[dict[str, Any]]) -> dict[str, Any]:
+        """What comes next for a job.
+
+        Raises:
+            Lost: if it ended.
+        """
+        if not (message := await answers.get()):
+            raise Lost(self.why)
+        return message
+
     async def receive(self) -> dict[str, Any]:
-        """What it says next.
+        """What it says next, until it is ready.
 
         Raises:
             Lost: if it ended.
@@ -139,6 +178,20 @@ class Child:
             return json.loads(line)  # of a worker that ended there is none
         except (ConnectionError, ValueError):  # also where the line is too long
             raise await self._lost() from None
+
+    async def _listen(self) -> None:
+        try:
+            while True:
+                self.heard(await self.receive())
+        except Lost as lost:
+            self.why = self.why or str(lost)
+            for answers in self._waiting.values():
+                answers.put_nowait({})
+
+    def heard(self, message: dict[str, Any]) -> None:
+        """It said something."""
+        if (answers := self._waiting.get(message.get("id", 0))) is not None:
+            answers.put_nowait(message)
 
     async def _lost(self) -> Lost:
         await self.end(kill=True)

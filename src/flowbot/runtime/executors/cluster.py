@@ -5,18 +5,15 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncGenerator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from importlib.util import find_spec
-from itertools import count
 from typing import Any
 
 from flowbot.fields import InfrastructureError, UserError
-from flowbot.fields.bounds import MESSAGE_BYTES
 
-from .address import Unsendable
 from .child import Child, Lost
-from .job import Job, rebuilt
-from .protocol import Outcome
+from .job import Job, outcome_of
+from .protocol import PROGRAMS, TRACE_BYTES, Call, Outcome
 from .sending import SendingExecutor
 
 ADDRESSES = "ray, ray://HOST:PORT or dask://HOST:PORT"
@@ -66,12 +63,9 @@ class ClusterExecutor(SendingExecutor):
                 await self._bridge.end()
 
     @asynccontextmanager
-    async def _waiting(self) -> AsyncGenerator[None]:
-        async with (await self._opened()).turns:
+    async def _turn(self, call: Call) -> AsyncGenerator[None]:
+        async with (await self._opened()).turns[call.kind == "program"]:
             yield
-
-    def _turn(self) -> AbstractAsyncContextManager[None]:
-        return self._waiting()
 
     async def _opened(self) -> Bridge:
         self.require_own()
@@ -87,21 +81,18 @@ class Bridge(Child):
     """The process that speaks with the cluster: many jobs at once.
 
     Attributes:
-        turns: for as many as run side by side.
-        why: it was lost; "" while it is there.
+        turns: for as many as run side by side, of tools and metrics, and of programs.
+        failed: the cluster is lost; "" while it is not known to be.
     """
 
     end_seconds = 20.0
-    most_bytes = 2 * MESSAGE_BYTES  # what a worker may send, and a little around it
+    most_bytes = 2 * TRACE_BYTES  # what a worker may send, and a little around it
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         super().__init__(process)
-        self.turns = asyncio.Semaphore(0)
-        self.at = self.why = ""
+        self.turns = asyncio.Semaphore(0), asyncio.Semaphore(0)
+        self.failed = self._at = ""
         self._places = 0
-        self._numbers = count(1)
-        self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
-        self._listening: asyncio.Task[None] | None = None
 
     @classmethod
     async def reach(cls, address: str) -> Bridge:
@@ -114,12 +105,11 @@ class Bridge(Child):
             bridge = await cls.start(seconds=_START_SECONDS, silent=True, cluster=address)
         except (Lost, OSError) as error:
             raise InfrastructureError(f"{address} cannot be reached: {error}", kind="connection") from None
-        bridge.at = address
-        bridge._heard(bridge.hello)
+        bridge._at = address
+        bridge.heard(bridge.hello)
         if bridge.why:
             await bridge.end(kill=True)
             raise InfrastructureError(f"{address} cannot be reached: {bridge.why}", kind="connection")
-        bridge._listening = asyncio.create_task(bridge._listen())
         return bridge
 
     async def run(self, job: Job) -> Outcome:
@@ -128,46 +118,25 @@ class Bridge(Child):
         Raises:
             Unsendable, Lost, InfrastructureError: as `SendingExecutor.done`.
         """
-        number, waiting = next(self._numbers), asyncio.get_running_loop().create_future()
-        self._waiting[number] = waiting
-        try:
-            if not self.why:
+        with self.numbered() as (number, answers):
+            try:
                 await self.send({"id": number, "job": job.dump()})
-            reply: dict[str, Any] = {"down": self.why} if self.why else await waiting
-        except Lost as lost:
-            reply = {"down": self.why or str(lost)}
-        except asyncio.CancelledError:
-            self._input.write(f'{{"cancel": {number}}}\n'.encode())
-            raise
-        finally:
-            del self._waiting[number]
-        if "cannot" in reply:
-            raise Unsendable(reply["cannot"])
+                reply = await self.answer(answers)
+            except Lost as lost:
+                reply = {"down": str(lost) if self.failed else f"the cluster is lost: what speaks with it {lost}"}
+            except asyncio.CancelledError:
+                self._input.write(f'{{"cancel": {number}}}\n'.encode())
+                raise
         if "down" in reply:
-            raise InfrastructureError(f"{self.at}: {reply['down']}", kind="connection")
-        if "lost" in reply:
-            raise Lost(reply["lost"])
-        if "late" in reply:
-            return Outcome(error=TimeoutError(), seconds=job.seconds or 0.0)
-        error = rebuilt(reply["error"]) if "error" in reply else None
-        return Outcome(reply.get("value"), error, reply["seconds"])
+            raise InfrastructureError(f"{self._at}: {reply['down']}", kind="connection")
+        return outcome_of(reply)
 
-    async def _listen(self) -> None:
-        try:
-            while True:
-                self._heard(await self.receive())
-        except Lost as lost:
-            self.why = self.why or f"the cluster is lost: what speaks with it {lost}"
-            for waiting in self._waiting.values():
-                if not waiting.done():
-                    waiting.set_result({"down": self.why})
-
-    def _heard(self, message: dict[str, Any]) -> None:
-        if "failed" in message:
-            self.why = message["failed"]
+    def heard(self, message: dict[str, Any]) -> None:
+        """How many places there are, that the cluster is lost, or what came of a job."""
+        self.why = self.failed = message.get("failed", self.failed)
         for _ in range(message.get("places", 0) - self._places):
             self._places += 1
-            self.turns.release()
-        waiting = self._waiting.get(message.get("id", 0))
-        if waiting is not None and not waiting.done():
-            waiting.set_result(message)
+            self.turns[False].release()
+            for _ in range(PROGRAMS):
+                self.turns[True].release()
+        super().heard(message)

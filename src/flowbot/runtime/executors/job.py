@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, cast
 
 from flowbot.fields import InfrastructureError, StepError, UserError
 from flowbot.fields.bounds import bounded, error_text
 from flowbot.task import Example, MetricError
 
-from .address import Address, Unsendable
-from .protocol import Call, FunctionError, Kind
+from .child import Lost
+from .protocol import Address, Call, FunctionError, Kind, Outcome, Unsendable
 
 _DEPTH = 100
 _INT_BITS = 4096
@@ -39,10 +39,11 @@ class Job:
 
     Args:
         kind: how the function is called.
-        name: the tool's or metric's name, for people.
+        name: the tool's, metric's or program's name, for people.
         function: where the function is.
         arguments: JSON data, by name.
         seconds: how long it may take, from when the function begins; None: as long as it likes.
+        environment: as of `Call`.
     """
 
     kind: Kind
@@ -50,6 +51,7 @@ class Job:
     function: Address
     arguments: Mapping[str, Any]
     seconds: float | None
+    environment: Mapping[str, str | None] = field(default_factory=dict[str, "str | None"])
 
     @staticmethod
     def of(call: Call, function: Address) -> Job:
@@ -65,7 +67,7 @@ class Job:
             given["example"] = {**facts, **mappings}
         if not is_plain(given):
             raise Unsendable("an argument is no JSON data")
-        return Job(call.kind, call.name, function, given, call.seconds)
+        return Job(call.kind, call.name, function, given, call.seconds, dict(call.environment))
 
     @staticmethod
     def load(data: Mapping[str, Any]) -> Job:
@@ -83,6 +85,29 @@ class Job:
         if self.kind == "metric":
             given["example"] = Example(**given["example"])
         return Call(self.kind, self.name, function, given, self.seconds)
+
+
+def reply_of(outcome: Outcome) -> dict[str, Any]:
+    """What came of a job, as data."""
+    if isinstance(outcome.error, TimeoutError):
+        return {"late": True, "seconds": outcome.seconds}
+    said = {"value": outcome.value} if outcome.error is None else {"error": described(outcome.error)}
+    return {**said, "seconds": outcome.seconds}
+
+
+def outcome_of(reply: Mapping[str, Any]) -> Outcome:
+    """What came of a job, from what `reply_of` gave, or from the reason why nothing did.
+
+    Raises:
+        Unsendable: `{"cannot": why}`.
+        Lost: `{"lost": how}`.
+    """
+    if "cannot" in reply:
+        raise Unsendable(reply["cannot"])
+    if "lost" in reply:
+        raise Lost(reply["lost"])
+    error = TimeoutError() if "late" in reply else rebuilt(reply["error"]) if "error" in reply else None
+    return Outcome(reply.get("value"), error, reply["seconds"])
 
 
 def is_plain(value: Any, depth: int = _DEPTH) -> bool:

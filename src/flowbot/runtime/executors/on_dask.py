@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any
 from uuid import uuid4
 
+from .protocol import Kind
 from .shipping import Bundle
 from .station import do
 
@@ -34,10 +35,10 @@ class DaskCluster:
         """Its workers' threads."""
         return sum((await self._client.nthreads()).values())
 
-    async def do(self, told: str, bundle: Bundle | None) -> str:
+    async def do(self, told: str, bundle: Bundle | None, kind: Kind) -> str:
         """See `Cluster`."""
         key = f"flowbot-{uuid4()}"
-        asked = self._client.submit(_do, key, told, bundle and bundle.data, key=key, pure=False)
+        asked = self._client.submit(_do, key, told, bundle and bundle.data, kind, key=key, pure=False)
         try:
             return await asked
         except asyncio.CancelledError:
@@ -49,7 +50,11 @@ class DaskCluster:
         await self._client.close()
 
 
-def _do(key: str, told: str, packed: bytes | None) -> str:
-    """On a worker: ended where Dask has given the task up, because it was cancelled or who asked for it is gone."""
-    tasks: Any = import_module("distributed").get_worker().state.tasks
-    return do(told, packed, lambda: key not in tasks or tasks[key].state != "executing")
+def _do(key: str, told: str, packed: bytes | None, kind: Kind) -> str:
+    """On a worker: ended where Dask has given the task up, because it was cancelled or who asked for it is gone. A program leaves its
+    thread to others: it waits for models most of its time."""
+    distributed: Any = import_module("distributed")
+    tasks: Any = distributed.get_worker().state.tasks
+    if kind == "program":
+        distributed.secede()
+    return do(told, packed, lambda: key not in tasks or tasks[key].state not in ("executing", "long-running"))

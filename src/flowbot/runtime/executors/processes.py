@@ -5,36 +5,88 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
+from pathlib import Path
 
 from flowbot.fields import InfrastructureError
 
-from .child import Lost
-from .job import Job
-from .protocol import Outcome
+from .child import START_SECONDS, Child, Lost
+from .job import Job, outcome_of
+from .protocol import PROGRAMS, TRACE_BYTES, Call, Kind, Outcome, Unsendable
 from .sending import TRIES, SendingExecutor
-from .worker_process import Worker
 
 _log = logging.getLogger(__name__)
 
 
+class Worker(Child):
+    """A worker process: for one tool or metric after the other, or for programs, many at once.
+
+    Attributes:
+        jobs: that it has.
+        spent: it gets no more: one was not answered, and may go on in it.
+        environment: as of its jobs.
+    """
+
+    jobs = 0
+    spent = False
+    environment: Mapping[str, str | None] = {}
+
+    async def do(self, job: Job) -> Outcome:
+        """Run a job to its end. Ended in between, by an error or by being cancelled, the worker is spent.
+
+        Raises:
+            Unsendable: if the worker cannot find the function; it is spent if finding took too long.
+            Lost: if the worker ended.
+        """
+        was_answered = False
+        try:
+            with self.numbered() as (number, answers):
+                await self.send({"id": number, "job": job.dump()})
+                try:
+                    # Not `wait_for`, which before Python 3.12 loses a cancellation that comes together with the line.
+                    async with asyncio.timeout(START_SECONDS):
+                        reply = await self.answer(answers)
+                except TimeoutError:
+                    raise Unsendable(f"its module was not imported in {START_SECONDS:g} s") from None
+                if "begun" in reply:
+                    async with asyncio.timeout(job.seconds):
+                        reply = await self.answer(answers)
+                was_answered = "late" not in reply
+                return outcome_of(reply)
+        except TimeoutError as error:
+            if _is_stopped(self.pid):  # it had no time of its own: another one shall try
+                await self.end(kill=True)
+                raise Lost("was stopped") from None
+            return Outcome(error=error, seconds=job.seconds or 0.0)
+        finally:
+            self.spent |= not was_answered
+
+
+class ProgramWorker(Worker):
+    """A worker process for programs."""
+
+    most_bytes = TRACE_BYTES
+
+
 class ProcessExecutor(SendingExecutor):
-    """Runs calls in worker processes, one at a time in each, metrics too. Processes are started when they are needed
+    """Runs calls in worker processes, tools and metrics one at a time in each. Processes are started when they are needed
     and kept until the end.
 
-    They have the environment of this process whole, API keys included, since a user's tools may need them. A process that
-    is forked from this one can neither use them nor end them.
+    Those of tools and metrics have the environment of this process whole, API keys included, since a user's tools may need them. A
+    process that is forked from this one can neither use them nor end them.
 
     Args:
-        workers: how many at most; as many as there are processors for this process when None.
+        workers: how many at most; as many as there are processors for this process when None. Programs have as many again.
     """
 
     def __init__(self, workers: int | None = None) -> None:
         super().__init__()
         self._size = workers or _processors()
-        self._turns = asyncio.Semaphore(self._size)
-        self._places = asyncio.Semaphore(self._size)
+        self._turns = _places(self._size)
+        self._places = _places(self._size)
         self._workers: list[Worker] = []
+        self._starting = asyncio.Lock()
         self._closed = False
         self._closing = asyncio.Lock()
 
@@ -50,7 +102,7 @@ class ProcessExecutor(SendingExecutor):
         """Run a job to its end in a worker, in another one where that is lost; see `SendingExecutor`."""
         self.require_own()
         lost = Lost()
-        async with self._places:
+        async with self._places[job.kind]:
             for number in range(TRIES):
                 try:
                     return await self._tried(job, fresh=number > 0)
@@ -66,49 +118,77 @@ class ProcessExecutor(SendingExecutor):
             return
         self._closed = True
         async with self._closing:
-            ending = [worker.end(kill=not worker.free) for worker in self._workers]
+            ending = [worker.end(kill=worker.spent or worker.jobs > 0) for worker in self._workers]
             async with AsyncExitStack() as places:
                 await asyncio.gather(*ending)
-                for _ in range(self._size):  # until none is at work, or being started
-                    await places.enter_async_context(self._places)
+                for kind in ("tool", "program"):
+                    for _ in range(
+                        self._size * (PROGRAMS if kind == "program" else 1)
+                    ):  # until none is at work, or being started
+                        await places.enter_async_context(self._places[kind])
             await asyncio.gather(*(worker.end(kill=True) for worker in self._workers))
 
     async def _tried(self, job: Job, *, fresh: bool) -> Outcome:
-        worker = await self._worker(fresh=fresh)
+        # Those of programs start one after the other: many may share each.
+        async with self._starting if job.kind == "program" else nullcontext():
+            worker = await self._worker(job, fresh=fresh)
         try:
             return await worker.do(job)
-        except TimeoutError as error:
-            return Outcome(error=error, seconds=job.seconds or 0.0)
         finally:
-            if not worker.free:
+            worker.jobs -= 1
+            if worker.spent and not worker.jobs:
                 worker.kill()
 
-    async def _worker(self, *, fresh: bool) -> Worker:
-        """A worker that is free; a new one after one was lost, for others may be gone too and not yet be known to be."""
-        for worker in self._workers:
-            if worker.free:
-                if worker.alive and not fresh:
-                    return worker
+    async def _worker(self, job: Job, *, fresh: bool) -> Worker:
+        """A worker that has a place for the job, which is taken; a new one after one was lost, for others may be gone too and not yet be
+        known to be."""
+        kind = ProgramWorker if job.kind == "program" else Worker
+        alike = (each for each in self._workers if type(each) is kind and each.environment == job.environment)
+        some = [each for each in alike if not each.spent and (kind is ProgramWorker or not each.jobs)]
+        some.sort(key=lambda each: each.jobs)
+        for worker in some:
+            if not worker.alive or (fresh and not worker.jobs):
+                worker.spent = True
                 worker.kill()
-                if fresh:
-                    break
+            elif not fresh and (not worker.jobs or len(some) >= min(self._size, _processors())):
+                worker.jobs += 1
+                return worker
+            if fresh:
+                break
         self._workers = [each for each in self._workers if not each.gone]
         if not self._closed:
             try:
-                worker = await Worker.begin()
+                told = {**os.environ, **job.environment}
+                worker = await kind.start(environment={name: text for name, text in told.items() if text is not None})
             except OSError as error:
                 raise InfrastructureError(f"worker processes do not start: {error}") from error
+            worker.environment, worker.jobs = job.environment, 1
             self._workers.append(worker)
             if not self._closed:
                 return worker
             worker.kill()
         raise InfrastructureError("worker processes: closed while a call was under way")
 
-    def _turn(self) -> AbstractAsyncContextManager[None]:
-        return self._turns
+    def _turn(self, call: Call) -> AbstractAsyncContextManager[None]:
+        return self._turns[call.kind]
+
+
+def _places(size: int) -> Mapping[Kind, asyncio.Semaphore]:
+    """How many run side by side of each kind."""
+    plain = asyncio.Semaphore(size)
+    return {"tool": plain, "metric": plain, "program": asyncio.Semaphore(size * PROGRAMS)}
 
 
 def _processors() -> int:
     if hasattr(os, "sched_getaffinity"):  # not on every system
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _is_stopped(pid: int) -> bool:
+    """Whether a signal has stopped the process. Only known on Linux."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return False
+    return status[status.rfind(b")") + 1 :].split()[0] in (b"T", b"t")

@@ -8,13 +8,39 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from flowbot.fields.bounds import NAME, bounded
 
-Kind = Literal["tool", "metric"]
+Kind = Literal["tool", "metric", "program"]
 """How a function is called and what its result is read as; see `loop.py`."""
+PROGRAMS = 8
+"""Programs that run side by side where one tool or metric does: they wait for models most of their time."""
+
+TRACE_BYTES = 16_000_000
+"""Of what a worker may tell of a program."""
+
+
+class Unsendable(Exception):
+    """A call that can be run in this process alone; the text says why."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a function is.
+
+    Args:
+        name: its qualified name in its module.
+        module: the module's name; empty for a file that is imported by its path, as those that a task file names.
+        file: the module's file; empty for a module without one, and for one that is where each machine has it, with that content.
+        sha256: of a Python file's content; another content is another function.
+    """
+
+    name: str
+    module: str
+    file: str
+    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +48,14 @@ class Call:
     """One call of a user's function.
 
     Args:
-        kind: `tool` or `metric`.
-        name: the tool's or metric's name, for people.
-        function: what to call; sync, or for a tool also async.
-        arguments: by name; of a metric `example` (an `Example`) and `outputs`. The function may change them.
+        kind: `tool`, `metric` or `program`.
+        name: the tool's, metric's or program's name, for people.
+        function: what to call; sync, or for a tool or program also async.
+        arguments: by name; of a metric `example` (an `Example`) and `outputs`; of a program those of `traced.worker.ran`. The function
+            may change them.
         seconds: how long it may take; None: as long as it likes.
+        address: where the function is, if that is known.
+        environment: variables of its process that are other than here, those of None left out; of a program alone.
     """
 
     kind: Kind
@@ -34,6 +63,8 @@ class Call:
     function: Callable[..., Any]
     arguments: Mapping[str, Any]
     seconds: float | None = None
+    address: Address | None = None
+    environment: Mapping[str, str | None] = field(default_factory=dict[str, "str | None"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +72,7 @@ class Outcome:
     """What came of a call.
 
     Args:
-        value: the result as JSON data, where there is no error: what a tool returned, or `value`, `feedback` and
+        value: the result as JSON data, where there is no error: what a tool or program gave, or `value`, `feedback` and
             `parts` of a score.
         error: what the function raised, a time-out, or what became of its process.
         seconds: that the function itself took, without waiting for a place to run.

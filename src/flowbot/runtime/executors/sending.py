@@ -11,11 +11,11 @@ from typing import Any
 
 from flowbot.fields import InfrastructureError, StepError, UserError
 
-from .address import Address, Unsendable, address_of
+from .address import address_of
 from .child import Lost, NotStarted
 from .job import Job
 from .loop import LoopExecutor
-from .protocol import Call, Outcome
+from .protocol import Address, Call, Kind, Outcome, Unsendable
 
 _log = logging.getLogger(__name__)
 
@@ -53,15 +53,23 @@ class SendingExecutor(ABC):
         """See `Executor`."""
 
     @abstractmethod
-    def _turn(self) -> AbstractAsyncContextManager[None]:
-        """For as many as run side by side elsewhere."""
+    def _turn(self, call: Call) -> AbstractAsyncContextManager[None]:
+        """For as many of its kind as run side by side elsewhere."""
 
     def turn(self, call: Call) -> AbstractAsyncContextManager[None]:
         """As many as there are places elsewhere; those of this process for what cannot be sent."""
-        return self._here.turn(call) if isinstance(self._address(call), str) else self._turn()
+        return self._here.turn(call) if isinstance(self._address(call), str) else self._turn(call)
 
     async def run(self, call: Call) -> Outcome:
         """Make one call; see `Executor`."""
+        return await self.elsewhere(call) or await self._here.run(call)
+
+    async def elsewhere(self, call: Call) -> Outcome | None:
+        """Make one call elsewhere; None where it can be made in this process alone.
+
+        Raises:
+            InfrastructureError: as `run`.
+        """
         try:
             address = self._address(call)
             if isinstance(address, str):
@@ -73,15 +81,18 @@ class SendingExecutor(ABC):
                 self._addresses[id(call.function)] = (call.function, str(reason))
                 raise
         except Unsendable as reason:
-            line = f"{call.kind} {call.name} runs in this process: {reason}"
-            if line not in self._logged:
-                self._logged.add(line)
-                _log.info("%s", line, extra={"event": "executor.here", "tool": call.name})
-            return await self._here.run(call)
+            return self.say_here(call.kind, call.name, str(reason))
         except NotStarted as lost:
             raise InfrastructureError(f"worker processes do not start: the last of {TRIES} {lost}") from lost
         except Lost as lost:
             return Outcome(error=StepError(f"its process was lost {TRIES} times out of {TRIES}; the last one {lost}"))
+
+    def say_here(self, kind: Kind, name: str, reason: str) -> None:
+        """Log why something runs in this process; once."""
+        line = f"{kind} {name} runs in this process: {reason}"
+        if line not in self._logged:
+            self._logged.add(line)
+            _log.info("%s", line, extra={"event": "executor.here", "tool": name})
 
     @property
     def is_own(self) -> bool:
@@ -104,7 +115,7 @@ class SendingExecutor(ABC):
         known = self._addresses.get(id(call.function))
         if known is None:
             try:
-                known = (call.function, address_of(call.function))
+                known = (call.function, call.address or address_of(call.function, call.kind))
             except Unsendable as reason:
                 known = (call.function, str(reason))
             self._addresses[id(call.function)] = known

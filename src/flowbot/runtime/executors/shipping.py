@@ -19,7 +19,8 @@ from flowbot.fields.files import new_file, read_bytes
 from flowbot.fields.locks import locked
 from flowbot.task.imports import is_installed
 
-from .address import Address, root_of
+from .address import root_of
+from .protocol import Address
 
 MOST_BYTES = 100_000_000
 MOST_FILES = 10_000

@@ -16,16 +16,16 @@ from typing import Any
 
 from flowbot.fields import InfrastructureError
 
-from .address import Unsendable
 from .child import Lost, NotStarted
-from .job import Job, described
+from .job import Job, reply_of
 from .processes import ProcessExecutor
+from .protocol import Unsendable
 from .shipping import unpacked
 
 IDLE_SECONDS = 120.0
 """So long are worker processes and folders kept without a job."""
 _LOOK_SECONDS = 0.2
-_MOST_WORKERS = 4096  # the cluster says how many run side by side
+_MOST_WORKERS = 256  # the cluster says how many run side by side
 
 
 def release() -> str:
@@ -102,17 +102,13 @@ class _Station:
             file = self._folders[folder] / job.function.file
             job = replace(job, function=replace(job.function, file=str(file)))
         try:
-            outcome = await self._executor.done(job)
+            return reply_of(await self._executor.done(job))
         except Unsendable as reason:
             return {"cannot": str(reason)}
         except (InfrastructureError, NotStarted) as fault:
             return {"down": f"worker processes do not start: {fault}"}
         except Lost as lost:
             return {"lost": str(lost)}
-        if isinstance(outcome.error, TimeoutError):
-            return {"late": True}
-        told = {"value": outcome.value} if outcome.error is None else {"error": described(outcome.error)}
-        return {**told, "seconds": outcome.seconds}
 
     async def _leave(self) -> None:
         """End the processes and remove the folders of whoever had them, once there has been no job for some time."""

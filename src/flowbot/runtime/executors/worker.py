@@ -3,9 +3,10 @@
 Started by its path, so that it needs no module before its owner has told it where modules are. It speaks lines of JSON over
 what were standard input and output:
 
-    owner   {"path": [folders]}, then a job; the next one when the last is answered
-    worker  {"ready": true}; for each job {"cannot": why}, or {"begun": true} and then
-            {"value": result, "seconds": s} or {"error": what was raised, "seconds": s}
+    owner   {"path": [folders]}, then {"id": 1, "job": …}
+    worker  {"ready": true}; for each job {"id": 1, "cannot": why}, or {"id": 1, "begun": true} and then {"id": 1, …} as `job.reply_of`
+
+Tools and metrics run one after the other in the main thread, programs each in a thread of its own.
 
 Told of a cluster (`{"path": …, "cluster": "ray"}`) it is no worker and speaks with that; see `bridge.py`.
 
@@ -21,10 +22,12 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import IO, Any
 
 _PR_SET_PDEATHSIG = 1
+_lock = threading.Lock()
 GRACE_SECONDS = 1.0
 """Time for a worker to end by itself when its owner is gone; one that is at work is ended."""
 
@@ -67,8 +70,9 @@ def _read(reading: IO[bytes]) -> Any:
 
 def _send(writing: IO[bytes], message: Any) -> None:
     line = json.dumps(message).encode() + b"\n"
-    writing.write(line)
-    writing.flush()
+    with _lock:
+        writing.write(line)
+        writing.flush()
 
 
 def _die_with_owner() -> None:
@@ -93,33 +97,54 @@ def _listen(reading: IO[bytes], jobs: queue.SimpleQueue[Any]) -> None:
 
 
 def _work(jobs: queue.SimpleQueue[Any], writing: IO[bytes]) -> None:
-    from flowbot.runtime.executors.address import Functions, Unsendable
-    from flowbot.runtime.executors.job import Job, described
+    from flowbot.runtime.executors.address import Functions
+    from flowbot.runtime.executors.job import Job
     from flowbot.runtime.executors.loop import result_of
-    from flowbot.runtime.executors.protocol import FunctionError
-    from flowbot.runtime.threads import as_exception
+    from flowbot.runtime.executors.protocol import Unsendable
 
     functions = Functions()
     _send(writing, {"ready": True})
-    while (data := jobs.get()) is not None:
-        job = Job.load(data)
+    while (message := jobs.get()) is not None:
+        job, send = Job.load(message["job"]), partial(_answer, writing, message["id"])
         try:
             call = job.call(functions.find(job.function))
         except Unsendable as reason:
-            _send(writing, {"cannot": str(reason)})
+            send({"cannot": str(reason)})
             continue
-        _send(writing, {"begun": True})
-        began = time.monotonic()
-        try:
-            reply = {"value": result_of(call)}
-        except BaseException as error:  # its sys.exit() is not ours
-            reply = {"error": described(as_exception(error))}
-        seconds = time.monotonic() - began
-        try:
-            _send(writing, {**reply, "seconds": seconds})
-        except (TypeError, ValueError) as error:  # an exception that holds what JSON cannot
-            fault = FunctionError(type(error).__name__, f"an error that cannot be told: {error}")
-            _send(writing, {"error": described(fault), "seconds": seconds})
+        if job.kind == "program":
+            from flowbot.runtime.traced.worker import ran
+
+            send({"begun": True})
+            work = partial(ran, call.function, **call.arguments)
+            threading.Thread(target=_made, args=(work, send), daemon=True).start()
+        else:
+            send({"begun": True})
+            _made(partial(result_of, call), send)
+
+
+def _answer(writing: IO[bytes], number: int, told: dict[str, Any]) -> None:
+    _send(writing, {"id": number, **told})
+
+
+def _made(work: Callable[[], Any], send: Callable[[dict[str, Any]], None]) -> None:
+    """Make a call, and tell what came of it."""
+    from flowbot.runtime.executors.job import reply_of
+    from flowbot.runtime.executors.protocol import FunctionError, Outcome, Unsendable
+    from flowbot.runtime.threads import as_exception
+
+    began = time.monotonic()
+    try:
+        reply = reply_of(Outcome(work()))
+    except Unsendable as reason:
+        reply = {"cannot": str(reason)}
+    except BaseException as error:  # its sys.exit() is not ours
+        reply = reply_of(Outcome(error=as_exception(error)))
+    seconds = time.monotonic() - began
+    try:
+        send({**reply, "seconds": seconds})
+    except (TypeError, ValueError) as error:  # an exception that holds what JSON cannot
+        fault = FunctionError(type(error).__name__, f"an error that cannot be told: {error}")
+        send(reply_of(Outcome(error=fault, seconds=seconds)))
 
 
 if __name__ == "__main__":

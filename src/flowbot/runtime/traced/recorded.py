@@ -13,7 +13,7 @@ from flowbot.program.watching import Pair, Scalar
 from .seen import Seen, seen
 
 if TYPE_CHECKING:
-    from flowbot.runtime.trace import Trace
+    from flowbot.runtime.trace import Step, Trace
 
 Kind = Literal["step", "tool", "model", "slot"]
 How = Literal["object", "text", "shingles", "leaf", "code", "control", "time", "declared"]
@@ -101,6 +101,7 @@ class Ran:
         read_outside: names of the texts that were read in no step.
         filled: what ran in its places, by the id of the call.
         calls: model calls that it made.
+        steps: where it ran on a worker, its own step and those inside, in place of all that.
     """
 
     result: Any
@@ -112,3 +113,4 @@ class Ran:
     read_outside: tuple[str, ...] = ()
     filled: Mapping[str, Trace] = field(default_factory=dict[str, "Trace"])
     calls: int = 0
+    steps: tuple[Step, ...] = ()

@@ -21,6 +21,7 @@ from flowbot.fields import Field, ModelError, StepError, UserError, stable_hash
 from flowbot.fields.bounds import bounded, raised
 from flowbot.fields.secrets import hide_known
 from flowbot.lm.client import Identity
+from flowbot.runtime.executors.sending import SendingExecutor
 from flowbot.runtime.jsonlike import to_outputs
 from flowbot.task.imports import is_installed
 from flowbot.task.programs import UserProgram
@@ -28,9 +29,11 @@ from flowbot.workflow.nodes import ProgramNode
 from flowbot.workflow.parameters import ProgramParameters
 
 from .assemble import assembled
+from .kept import Kept
 from .one_run import Bounds, OneRun
 from .recorded import Ran
 from .required import program_named
+from .sent import Place, Sent
 from .stalls import Stalls
 
 if TYPE_CHECKING:
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     from flowbot.lm.prices import Price
     from flowbot.lm.session import Session
     from flowbot.lm.tap import Models, Tap
+    from flowbot.runtime.executors import Executor
     from flowbot.runtime.trace import Step
 
 _AT_ONCE = 32
@@ -50,11 +54,14 @@ class ProgramRuns:
 
     Args:
         programs: by name.
-        session: the run: its store, ledger and budget.
+        session: the run: its store, ledger and budget; on a worker None.
         price: what the user says of prices.
         max_reply: tokens to reserve for a reply whose request names no limit; the model's own maximum when None.
         allow_writes: run programs that write for real.
         stand_in: the run's model, which answers in place of those that programs name; they are asked when None.
+        executor: where programs run; this process when it sends nothing, or is None.
+        kept: the results of pure steps; those of the session when None.
+        models: what is asked; that of the session when None. Where it is said, programs run in threads of their own.
 
     Raises:
         UserError: for a program that writes, has no stand-in and is not allowed.
@@ -63,12 +70,15 @@ class ProgramRuns:
     def __init__(
         self,
         programs: Mapping[str, UserProgram],
-        session: Session,
+        session: Session | None = None,
         *,
         price: Price | None = None,
         max_reply: int | None = None,
         allow_writes: bool = False,
         stand_in: LM | None = None,
+        executor: Executor | None = None,
+        kept: Kept | None = None,
+        models: Models | None = None,
     ) -> None:
         for each in programs.values():
             if each.effects == "writes" and each.simulate is None and not allow_writes:
@@ -78,10 +88,12 @@ class ProgramRuns:
                     "`simulate:`, a stand-in to run instead, or --allow-writes",
                 )
         self.programs = dict(programs)
-        self._session = session
+        self._session = session or cast("Models", models).session
+        self._kept = kept or Kept(self._session.store)
+        self._executor = executor if isinstance(executor, SendingExecutor) else None
         self._price, self._max_reply = price, max_reply
         self._allow_writes, self._stand_in = allow_writes, stand_in
-        self._models: Models | None = None
+        self._models, self._apart = models, models is not None
         self._stalls: Stalls | None = None
         self._threads = asyncio.Semaphore(_AT_ONCE)
 
@@ -93,23 +105,17 @@ class ProgramRuns:
         Raises:
             RefusedError, BudgetExceeded, InfrastructureError, Paused, UserError: as `once`.
         """
-        ran = await self.once(
-            program_named(node.call, self.programs),
-            holder.inputs,
-            parameters,
-            replace(bounds, max_calls=node.max_calls),
-        )
-        outputs, error = None, ran.error
-        if not error:
-            try:
-                outputs = outputs_of(ran.result, [Field.of(name, text) for name, text in node.out.items()])
-            except StepError as wrong:
-                error = str(wrong)
-        done = replace(holder, outputs=outputs, error=error)
-        return assembled(done, ran)
+        program, within = program_named(node.call, self.programs), replace(bounds, max_calls=node.max_calls)
+        ran = await self.once(program, holder.inputs, parameters, within, Place(holder, node.out))
+        return ran.steps or steps_of(holder, node.out, ran)
 
     async def once(
-        self, program: UserProgram, inputs: Mapping[str, Any], parameters: ProgramParameters, bounds: Bounds
+        self,
+        program: UserProgram,
+        inputs: Mapping[str, Any],
+        parameters: ProgramParameters,
+        bounds: Bounds,
+        place: Place | None = None,
     ) -> Ran:
         """Run a program once.
 
@@ -118,6 +124,7 @@ class ProgramRuns:
             inputs: what it is handed, by name.
             parameters: its texts, values, and what fills its places.
             bounds: where and how.
+            place: where in a workflow: it may run on a worker then.
 
         Raises:
             RefusedError, BudgetExceeded, InfrastructureError, Paused: as `LM.ask`.
@@ -130,7 +137,8 @@ class ProgramRuns:
             await self._tapped().again(paid, purpose=bounds.purpose)
             return Ran(None, str(row["error"]))
         bounds = replace(bounds, let_in=row.get("let_in"))
-        ran, tap = await self._run(program, inputs, parameters, bounds)
+        sent = None if place is None else await self._sent(program, place, parameters, bounds)
+        ran, tap = sent or await self.here(program, inputs, parameters, bounds)
         if ran is None:
             text = f"program {program.name}: took longer than {program.timeout:g} s, waiting for models not counted"
             calls = [[each and (each.provider, each.base_url, each.name), key] for each, key in tap.keys]
@@ -148,19 +156,45 @@ class ProgramRuns:
         if self._models is not None:
             await self._models.close()
 
-    async def _run(
+    async def _sent(
+        self, program: UserProgram, place: Place, parameters: ProgramParameters, bounds: Bounds
+    ) -> tuple[Ran | None, Sent] | None:
+        """One run on a worker, as `here`; None where it can run in this process alone."""
+        from flowbot.lm.tap.away import WorkerWay, environment
+
+        if self._executor is None or bounds.answer is not None:
+            return None
+        if (variables := environment()) is None:
+            return self._executor.say_here("program", program.name, "the address of a model holds a password")
+        function, models = self._function(program), self._tapped()
+        _require_fitting(program.name, function, place.holder.inputs)
+        sent, face = Sent(program, place, parameters, bounds, self._kept), models.face(asyncio.get_running_loop())
+        told = {name: getattr(bounds, name) for name in ("purpose", "replicate", "max_calls")}
+        way = sent.way = face.admit(partial(WorkerWay, models=models, answers=sent.answers, **told))
+        try:
+            call = sent.call(function, variables)
+            async with self._executor.turn(call):
+                outcome = await self._executor.elsewhere(call)
+        finally:
+            face.forget(way)
+        await models.settled(way.keys)
+        if outcome is None:
+            return None
+        steps = sent.steps(outcome)
+        return (None if steps is None else Ran(None, "", steps=steps)), sent
+
+    async def here(
         self, program: UserProgram, inputs: Mapping[str, Any], parameters: ProgramParameters, bounds: Bounds
     ) -> tuple[Ran | None, Tap]:
-        """One run; None where it was cut at its time-out. Whatever ended it, calls under way are seen to their end first."""
-        simulated = program.effects == "writes" and not self._allow_writes
-        function = program.simulate if simulated and program.simulate is not None else program.call
+        """One run in this process; None where it was cut at its time-out. Whatever ended it, calls under way are seen to their end first."""
+        function = self._function(program)
         _require_fitting(program.name, function, inputs)
         stalls = self._stalls = self._stalls or Stalls()
-        apart = program.name in stalls.by or not _is_async(function)
+        apart = self._apart or program.name in stalls.by or not _is_async(function)
         call = partial(function, **json.loads(json.dumps(dict(inputs))))
         async with self._threads if apart else nullcontext():
             watched = nullcontext() if apart else stalls.watched(program.name)
-            run = OneRun(self._tapped(), parameters, bounds, self._session)
+            run = OneRun(self._tapped(), parameters, bounds, self._kept)
             try:
                 with watched:
                     ended = await run.within(call, apart=apart, seconds=program.timeout)
@@ -171,7 +205,7 @@ class ProgramRuns:
         if run.is_blocked:
             stalls.by.add(program.name)  # its clients block: from now on in a thread of its own
         if not apart and program.name in stalls.by and (run.is_blocked or (ended is None and cause is None)):
-            return await self._run(program, inputs, parameters, bounds)
+            return await self.here(program, inputs, parameters, bounds)
         if cause is not None and not isinstance(cause, ModelError | StepError):
             raise cause
         if ended is None and cause is None:
@@ -189,6 +223,10 @@ class ProgramRuns:
         )  # fmt: skip
         return ran, run.tap
 
+    def _function(self, program: UserProgram) -> Callable[..., Any]:
+        simulated = program.effects == "writes" and not self._allow_writes
+        return program.simulate if simulated and program.simulate is not None else program.call
+
     def _tapped(self) -> Models:
         if self._models is None:
             from flowbot.lm.tap import Models, install
@@ -196,6 +234,24 @@ class ProgramRuns:
             install()
             self._models = Models(self._session, price=self._price, max_reply=self._max_reply, stand_in=self._stand_in)
         return self._models
+
+
+def steps_of(holder: Step, out: Mapping[str, str], ran: Ran) -> tuple[Step, ...]:
+    """The step of a program, and after it those inside.
+
+    Args:
+        holder: its own step as far as it is known.
+        out: the outputs that it declares.
+        ran: what it did.
+    """
+    outputs, error = None, ran.error
+    if not error:
+        try:
+            outputs = outputs_of(ran.result, [Field.of(name, text) for name, text in out.items()])
+        except StepError as wrong:
+            error = str(wrong)
+    done = replace(holder, outputs=outputs, error=error)
+    return assembled(done, ran)
 
 
 def _key(

@@ -26,7 +26,8 @@ from .recorder import Recorder
 if TYPE_CHECKING:
     from flowbot.lm.tap import Exchange
     from flowbot.runtime.trace import Trace
-    from flowbot.store import Store
+
+    from .kept import Kept, Pure
 
 Fill = Callable[[str, Mapping[str, object]], Awaitable["Trace | None"]]
 """Runs what fills a place; None where nothing does."""
@@ -40,30 +41,30 @@ class StepCall:
         watching: the run.
         open: as it is taken down.
         key: what it is: the steps around it, its name, what it was handed, and which of equal calls it is.
-        pure: where its result is kept; "" where it is not.
+        pure: as what its result is kept; None where it is not.
     """
 
     watching: Watching
     open: Recorded
     key: str
-    pure: str = ""
+    pure: Pure | None = None
     taken: bool = False
 
     @property
     def stored(self) -> Any:
         """As of `Call`: from a thread it waits for the store; on the loop's own thread what is in memory serves."""
-        if not self.pure:
+        if self.pure is None:
             return MISSING
-        store, loop = self.watching.store, self.watching.loop
+        store, loop = self.watching.kept, self.watching.loop
         if threading.get_ident() == self.watching.thread:
             return self._taken(store.peek(self.pure))
         return self._taken(asyncio.run_coroutine_threadsafe(store.get(self.pure), loop).result())
 
     async def known(self) -> Any:
         """As of `Call`."""
-        if not self.pure:
+        if self.pure is None:
             return MISSING
-        store, loop = self.watching.store, self.watching.loop
+        store, loop = self.watching.kept, self.watching.loop
         if asyncio.get_running_loop() is loop:
             return self._taken(await store.get(self.pure))
         found = asyncio.run_coroutine_threadsafe(store.get(self.pure), loop)
@@ -80,7 +81,7 @@ class StepCall:
     def done(self, result: object) -> None:
         """It returned; a pure step's plain result is kept."""
         self.open.done(result)
-        if self.pure and not self.taken:
+        if self.pure is not None and not self.taken:
             self.watching.keep(self.pure, result)
 
     def failed(self, error: BaseException) -> None:
@@ -96,7 +97,7 @@ class Watching:
         parameters: what the program is told.
         example: id of the example that is scored: its own demonstrations are left out.
         base: begins the keys of its calls: where the program stands in the workflow.
-        store: keeps the results of pure steps.
+        kept: the results of pure steps.
         loop: that the run's session works on.
         fill: runs what fills a place.
     """
@@ -104,7 +105,7 @@ class Watching:
     parameters: ProgramParameters
     example: str
     base: str
-    store: Store
+    kept: Kept
     loop: AbstractEventLoop
     fill: Fill | None = None
     recorder: Recorder = field(default_factory=Recorder)
@@ -153,7 +154,7 @@ class Watching:
     def enter(self, step: StepInfo, arguments: Mapping[str, object]) -> StepCall:
         """A step is called."""
         opened = self._begin(cast("Kind", step.kind), step.name, arguments, step.reads, step.id)
-        return StepCall(self, opened, self._key(opened), self._kept_as(step, arguments) if step.pure else "")
+        return StepCall(self, opened, self._key(opened), self._kept_as(step, arguments) if step.pure else None)
 
     async def slot(self, name: str, values: Mapping[str, object]) -> Any:
         """As of `Watcher`."""
@@ -238,19 +239,19 @@ class Watching:
             self._equal[place] += 1
             return f"{place}[{self._equal[place]}]"
 
-    def _kept_as(self, step: StepInfo, arguments: Mapping[str, object]) -> str:
-        """Where the result of a pure step is kept; "" where its arguments or the function do not tell it from others."""
+    def _kept_as(self, step: StepInfo, arguments: Mapping[str, object]) -> Pure | None:
+        """As what the result of a pure step is kept; None where its arguments or the function do not tell it from others."""
         if step.function is None or not is_told_apart(step.function):
-            return ""
+            return None
         try:
             given = to_json(dict(arguments))
         except StepError:
-            return ""
+            return None
         if given != dict(arguments):  # such as an object that looks like a dict
-            return ""
-        return stable_hash({"step": callable_identity(step.function), "arguments": json.dumps(given)})
+            return None
+        return {"step": callable_identity(step.function), "arguments": json.dumps(given)}
 
-    def keep(self, key: str, result: object) -> None:
+    def keep(self, pure: Pure, result: object) -> None:
         """Keep what a pure step gave, if it is plain data that comes back as it is and holds no known secret."""
         try:
             plain = to_json(result)
@@ -258,5 +259,4 @@ class Watching:
             return
         if plain != result or type(plain) is not type(result) or hide_known(plain) != plain:
             return
-        row = {"outputs": {"result": plain}, "seconds": 0.0}
-        self.keeping.append(asyncio.run_coroutine_threadsafe(self.store.put(key, row, kind="tool"), self.loop))
+        self.keeping.append(asyncio.run_coroutine_threadsafe(self.kept.put(pure, plain), self.loop))
