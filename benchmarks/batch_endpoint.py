@@ -27,9 +27,14 @@ class BatchEndpoint:
     Attributes:
         polls: how often a batch is looked at before it is done.
         expired: whether an entry expires, by its body.
+        refused: why an entry, or a request by itself, is not taken as it is put; "" where it is.
         gone: whether it knows nothing of its batches any more.
+        state: of OpenAI's batches that are done: `completed`, `cancelled`, `expired`; `failed`: nothing of them was made.
+        edit: makes of the lines of results those that are sent.
         submitted: how often each key came in a batch that was taken.
         ordinary: how often each body came by itself.
+        fails: the status with which a step (`METHOD PATH`) fails before anything is done; 0: it does not.
+        made: the time at which a batch is made.
         cut: called with a step (`METHOD PATH`) once it is done; True: the answer is not sent, as where a connection breaks.
     """
 
@@ -37,9 +42,14 @@ class BatchEndpoint:
         self.answer = answer
         self.polls = 1
         self.expired: Callable[[Body], bool] = lambda body: False
+        self.refused: Callable[[Body], str] = lambda body: ""
         self.gone = False
+        self.state = "completed"
+        self.edit: Callable[[bytes], bytes] = lambda lines: lines
         self.submitted = Counter[str]()
         self.ordinary = Counter[str]()
+        self.fails: Callable[[str], int] = lambda step: 0
+        self.made: Callable[[], datetime] = lambda: datetime.now(UTC)
         self.cut: Callable[[str], bool] = lambda step: False
         self.steps: list[str] = []
         self._files: dict[str, list[Body]] = {}
@@ -60,11 +70,12 @@ class BatchEndpoint:
                 parts = urlsplit(self.path)
                 path = parts.path.removeprefix("/v1/")
                 with endpoint._lock:
-                    status, said = endpoint.serve(
-                        self.command, path, content, {k: v[0] for k, v in parse_qs(parts.query).items()}
-                    )
                     step = f"{self.command} {re.sub('(file|batch|msgbatch)_[0-9]+', 'ID', path)}"
                     endpoint.steps.append(step)
+                    status, said = endpoint.fails(step), {"error": {"message": "not now"}}
+                    if not status:
+                        query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+                        status, said = endpoint.serve(self.command, path, content, query)
                     if endpoint.cut(step):
                         self.close_connection = True
                         self.connection.close()
@@ -100,7 +111,9 @@ class BatchEndpoint:
         match method, path.split("/"):
             case "POST", ["chat", "completions"]:
                 self.ordinary[content.decode()] += 1
-                return 200, self.completion(json.loads(content))
+                if why := self.refused(body := json.loads(content)):
+                    return 400, {"error": {"message": why}}
+                return 200, self.completion(body)
             case "POST", ["files"]:
                 rows = [json.loads(line) for line in content.decode().splitlines() if line.startswith('{"custom_id"')]
                 self._files[file := f"file_{len(self._files)}"] = rows
@@ -113,14 +126,20 @@ class BatchEndpoint:
                 rows = json.loads(content)["requests"]
                 return 200, self._taken("msgbatch", {row["custom_id"]: row["params"] for row in rows}, {})
             case "GET", ["batches"] | ["messages", "batches"]:
-                return 200, {"data": [self._state(each) for each in reversed(self._batches)], "has_more": False}
+                names = [
+                    each for each in reversed(self._batches) if each.startswith("msg") is path.startswith("message")
+                ]
+                after = query.get("after") or query.get("after_id")
+                start = names.index(after) + 1 if after else 0
+                page = names[start : start + int(query["limit"])]
+                return 200, {"data": list(map(self._state, page)), "has_more": start + len(page) < len(names)}
             case "GET", ["batches", batch] | ["messages", "batches", batch] if not self.gone:
                 self._batches[batch]["polls"] += 1
                 return 200, self._state(batch)
             case "GET", ["files", file, "content"]:
-                return 200, self._lines(file)
+                return 200, self.edit(self._lines(file))
             case "GET", ["messages", "batches", batch, "results"]:
-                return 200, self._lines(batch)
+                return 200, self.edit(self._lines(batch))
             case _:
                 return 404, {"error": {"message": f"no {path}"}}
 
@@ -136,13 +155,16 @@ class BatchEndpoint:
     @property
     def batched(self) -> int:
         """Entries of batches that were answered, and are paid for."""
-        return sum(not self.expired(body) for each in self._batches.values() for body in each["bodies"].values())
+        return sum(not self._why(body) for each in self._batches.values() for body in each["bodies"].values())
+
+    def _why(self, body: Body) -> str:
+        """Why an entry has no answer."""
+        return self.refused(body) or ("too late" if self.expired(body) else "")
 
     def _taken(self, kind: str, bodies: dict[str, Body], metadata: Mapping[str, str]) -> Body:
         self.submitted.update(list(bodies))
         name = f"{kind}_{len(self._batches)}"
-        made = datetime.now(UTC)
-        self._batches[name] = {"bodies": bodies, "polls": 0, "metadata": metadata, "made": made}
+        self._batches[name] = {"bodies": bodies, "polls": 0, "metadata": metadata, "made": self.made()}
         return self._state(name)
 
     def _state(self, name: str) -> Body:
@@ -165,11 +187,12 @@ class BatchEndpoint:
             if done
             else {}
         )
-        made = int(batch["made"].timestamp())
+        if done and self.state == "failed":
+            files = {"errors": {"data": [{"code": "token_limit_exceeded", "message": "too many tokens at once"}]}}
         return {
             "id": name,
-            "created_at": made,
-            "status": "completed" if done else "in_progress",
+            "created_at": int(batch["made"].timestamp()),
+            "status": self.state if done else "in_progress",
             "metadata": batch["metadata"],
             **files,
         }
@@ -183,13 +206,18 @@ class BatchEndpoint:
         failed, number = name.removeprefix("file_")[0] == "8", name.removeprefix("file_")[1:]
         lines: list[str] = []
         for key, body in sorted(self._batches[f"batch{number}"]["bodies"].items(), reverse=True):
-            if self.expired(body) is failed:
+            if bool(self._why(body)) is failed:
                 error = {"code": "batch_expired", "message": "too late"} if failed else None
                 response = None if failed else {"status_code": 200, "body": self.completion(body)}
+                if why := self.refused(body):
+                    response, error = {"status_code": 400, "body": {"error": {"message": why}}}, None
                 lines.append(json.dumps({"custom_id": key, "response": response, "error": error}))
         return "\n".join(lines).encode()
 
     def _result(self, key: str, params: Body) -> Body:
+        if why := self.refused(params):
+            error = {"type": "error", "error": {"type": "invalid_request_error", "message": why}}
+            return {"custom_id": key, "result": {"type": "errored", "error": error}}
         if self.expired(params):
             return {"custom_id": key, "result": {"type": "expired"}}
         usage = {"input_tokens": READ - 400, "cache_read_input_tokens": 400, "output_tokens": WRITTEN}

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-import flowbot.lm.batch_desk as desk_module
 import flowbot.lm.parking as parking_module
 from batch_endpoint import READ, WRITTEN, BatchEndpoint
-from flowbot.fields import InfrastructureError, Paused, UserError
+from flowbot.fields import DeniedError, InfrastructureError, Paused, UserError
 from flowbot.lm.batch_forms import AnthropicBatches, OpenAIBatches, _completion, _params
 from flowbot.lm.budget import Budget
 from flowbot.lm.client import Identity, Message, Request
@@ -23,12 +25,13 @@ from flowbot.lm.session import Session
 from flowbot.lm.tiers import Tier
 from flowbot.lm.wire import Wire
 from flowbot.runtime.open_model import open_lm
+from flowbot.runtime.together import all_of
 from flowbot.runtime.workbench import Workbench
 from flowbot.store import Store
 
 MODEL = "openai/gpt-4.1-mini"
 FULL = (READ * 0.4 + WRITTEN * 1.6) / 1e6
-CALLS = 12
+CALLS, FEWEST = 12, 10
 
 
 @pytest.fixture
@@ -42,7 +45,7 @@ def endpoint(monkeypatch: pytest.MonkeyPatch) -> Iterator[BatchEndpoint]:
 
 
 def made(store: Store, *, wait: bool, anthropic: str = "", usd: float | None = None) -> LM:
-    session = Session(store, Budget(usd=usd), pace=Pace(batch=True, wait=wait))
+    session = Session(store, Budget(usd=usd), pace=Pace(batch=True, wait=wait, batch_from=FEWEST))
     price = (0.4, 1.6)
     if not anthropic:
         lm = open_lm(MODEL, session, price=price)
@@ -56,18 +59,21 @@ def made(store: Store, *, wait: bool, anthropic: str = "", usd: float | None = N
     return LM(lm.client, session, name=lm.name, price=per_million(price), tier=tier)
 
 
-async def asked(lm: LM, *, purpose: str = "val", calls: int = CALLS) -> list[str]:
+def question(number: int) -> Request:
+    return Request((Message("system", "Say it."), Message("user", f"question {number:03}")), 200)
+
+
+async def asked(lm: LM, *, purpose: str = "val", calls: int = CALLS, first: int = 0) -> list[str]:
     """Each of some examples asks a question; a fault of one is everybody's."""
     parking = lm.endpoint.parking
     assert parking is not None
 
     async def one(number: int) -> str:
         with parking.example():
-            request = Request((Message("system", "Say it."), Message("user", f"question {number:03}")), 200)
-            return (await lm.ask(request, purpose=purpose)).text
+            return (await lm.ask(question(number), purpose=purpose)).text
 
     try:
-        return list(await asyncio.gather(*(one(number) for number in range(calls))))
+        return await all_of(one(first + number) for number in range(calls))
     finally:
         await lm.session.connections.close()
         await lm.close()
@@ -113,23 +119,170 @@ async def test_what_expired_goes_by_itself_at_the_usual_price(endpoint: BatchEnd
 
 
 @pytest.mark.parametrize("form", ["openai", "anthropic"])
-async def test_what_a_lost_batch_had_goes_by_itself_and_that_is_said(
+async def test_what_a_lost_batch_had_goes_by_another_and_then_by_itself_and_that_is_said(
     endpoint: BatchEndpoint, tmp_path: Path, form: str
 ) -> None:
     anthropic = endpoint.url if form == "anthropic" else ""
     store = Store.open(tmp_path / "store.sqlite")
     with pytest.raises(Paused):
         await asked(made(store, wait=False, anthropic=anthropic))
-    endpoint.gone = True
-    lm, said = made(store, wait=False, anthropic=anthropic), list[str]()
-    lm.session.on_retry = said.append
-    assert await asked(lm) == WANTED
-    assert set(endpoint.ordinary.values()) == set(endpoint.submitted.values()) == {1}
+    endpoint.gone, said = True, list[str]()
+    for _ in range(2):
+        lm = made(store, wait=False, anthropic=anthropic)
+        lm.session.on_retry = said.append
+        with suppress(Paused):
+            assert await asked(lm) == WANTED
+    assert set(endpoint.ordinary.values()) == {1}
+    assert set(endpoint.submitted.values()) == {2}
     assert lm.session.ledger.spent.usd == pytest.approx(CALLS * FULL)
-    assert [row["left"] for row in (await store.items("batch")).values()] == [[]]
+    assert [row["left"] for row in (await store.items("batch")).values()] == [[], []]
     assert [line.partition(": ")[2] for line in said] == [
-        "12 calls are in a batch that failed or is gone: made at once, at the usual price"
+        "a batch of 12 calls is there no more: what is left goes by another",
+        "a batch of 12 calls is submitted",
+        "12 calls failed or expired in a batch: made at once, at the usual price",
     ]
+    await store.close()
+
+
+@pytest.mark.parametrize("form", ["openai", "anthropic"])
+async def test_what_a_model_does_not_take_is_learnt_by_one_call_and_the_others_go_by_another_batch(
+    endpoint: BatchEndpoint, tmp_path: Path, form: str
+) -> None:
+    endpoint.refused = lambda body: "temperature is not supported" if "temperature" in body else ""
+    store = Store.open(tmp_path / "store.sqlite")
+    lm = made(store, wait=True, anthropic=endpoint.url if form == "anthropic" else "")
+    assert await asked(lm) == WANTED
+    assert sorted(endpoint.submitted.values()) == [1] + [2] * (CALLS - 1)
+    assert len(endpoint.ordinary) == 2  # with it, and without
+    assert lm.session.ledger.spent.usd == pytest.approx(((CALLS - 1) / 2 + 1) * FULL)
+    await store.close()
+
+
+async def test_what_is_refused_in_two_batches_goes_by_itself(endpoint: BatchEndpoint, tmp_path: Path) -> None:
+    endpoint.refused = lambda body: "not in a batch" if endpoint.steps[-1].startswith("GET") else ""
+    store = Store.open(tmp_path / "store.sqlite")
+    assert await asked(made(store, wait=True)) == WANTED
+    assert sorted(endpoint.submitted.values()) == [1] + [2] * (CALLS - 1)
+    assert set(endpoint.ordinary.values()) == {1}
+    await store.close()
+
+
+async def test_what_no_call_can_be_made_of_ends_the_run_after_one(endpoint: BatchEndpoint, tmp_path: Path) -> None:
+    endpoint.refused = lambda body: "not today"
+    store = Store.open(tmp_path / "store.sqlite")
+    with pytest.raises(InfrastructureError, match="not today"):
+        await asked(made(store, wait=True))
+    assert len(endpoint.submitted) == CALLS
+    assert len(endpoint.ordinary) < CALLS / 2
+    await store.close()
+
+
+async def test_a_batch_that_failed_as_a_whole_is_a_pause_with_its_reason_and_then_submitted_anew(
+    endpoint: BatchEndpoint, tmp_path: Path
+) -> None:
+    endpoint.state = "failed"
+    store = Store.open(tmp_path / "store.sqlite")
+    with pytest.raises(Paused, match="failed, and nothing of it was made: too many tokens at once"):
+        await asked(made(store, wait=True))
+    assert not endpoint.ordinary
+    endpoint.state = "completed"
+    assert await asked(made(store, wait=True)) == WANTED
+    assert not endpoint.ordinary
+    await store.close()
+
+
+@pytest.mark.parametrize("state", ["cancelled", "expired"])
+async def test_a_batch_that_ended_early_gives_what_it_has(endpoint: BatchEndpoint, tmp_path: Path, state: str) -> None:
+    endpoint.state = state
+    endpoint.expired = lambda body: int(body["messages"][-1]["content"][-3:]) % 2 == 1
+    store = Store.open(tmp_path / "store.sqlite")
+    lm = made(store, wait=True)
+    assert await asked(lm) == WANTED
+    assert len(endpoint.ordinary) == CALLS / 2
+    assert lm.session.ledger.spent.usd == pytest.approx((CALLS / 4 + CALLS / 2) * FULL)
+    await store.close()
+
+
+def spoiled(lines: bytes) -> bytes:
+    """Results of which the first four are of no use, the next two come twice, and some are nobody's."""
+    good = lines.split(b"\n")
+    other = json.loads(good[0]) | {"custom_id": "f" * 64}
+    twice = [json.dumps({"custom_id": json.loads(each)["custom_id"], "response": None}).encode() for each in good[4:6]]
+    long = good[1].replace(b'"content": "', b'"content": "' + b"x" * 10_000_000)
+    wrong = [json.dumps(each).encode() for each in (other, {"custom_id": 3}, [], None)]
+    return b"\n".join([b"\xff\x00{", long, good[2][:40], b"", *wrong, *good[4:], *twice])
+
+
+async def test_lines_that_are_garbage_doubled_missing_or_too_long(endpoint: BatchEndpoint, tmp_path: Path) -> None:
+    endpoint.answer = lambda body: re.findall(r"question (\d+)", str(body))[-1] + "\u2028"
+    endpoint.edit = lambda lines: spoiled(lines) if b"question" not in lines and lines else lines
+    store = Store.open(tmp_path / "store.sqlite")
+    lm = made(store, wait=True)
+    assert [each.strip() for each in await asked(lm)] == WANTED
+    assert len(endpoint.ordinary) == 4
+    assert lm.session.ledger.spent.usd == pytest.approx(((CALLS - 4) / 2 + 4) * FULL)
+    await store.close()
+
+
+@pytest.mark.parametrize("status", [404, 401, 429, 500])
+async def test_an_endpoint_that_fails_at_batches_is_said_and_nothing_goes_at_the_usual_price(
+    endpoint: BatchEndpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    monkeypatch.setattr(parking_module, "LOOKS", 3)
+    endpoint.fails = lambda step: status if "files" in step else 0
+    store = Store.open(tmp_path / "store.sqlite")
+    with pytest.raises(InfrastructureError, match=str(status)) as caught:
+        await asked(made(store, wait=True))
+    assert isinstance(caught.value, DeniedError) is (status == 404)
+    assert len([step for step in endpoint.steps if step == "POST files"]) == (1 if status < 429 else 3)
+    assert not endpoint.ordinary
+    endpoint.fails = lambda step: 0
+    assert await asked(made(store, wait=True)) == WANTED
+    assert set(endpoint.submitted.values()) == {1}
+    await store.close()
+
+
+@pytest.mark.parametrize("form", ["openai", "anthropic"])
+@pytest.mark.parametrize("days", [-3, 3])
+async def test_a_batch_that_nobody_recorded_is_found_whatever_the_clock_says(
+    endpoint: BatchEndpoint, tmp_path: Path, form: str, days: int
+) -> None:
+    anthropic = endpoint.url if form == "anthropic" else ""
+    store = Store.open(tmp_path / "store.sqlite")
+    endpoint.made = lambda: datetime.now(UTC) + timedelta(days=days)  # the provider's clock, beside ours
+    with pytest.raises(Paused):
+        await asked(made(store, wait=False, anthropic=anthropic), calls=2 * CALLS, first=1000)
+    endpoint.cut = lambda step: step in ("POST batches", "POST messages/batches")
+    monkey = pytest.MonkeyPatch()
+    monkey.setattr(parking_module, "LOOKS", 1)
+    with pytest.raises(InfrastructureError):
+        await asked(made(store, wait=True, anthropic=anthropic))
+    monkey.undo()
+    endpoint.cut = lambda step: False
+    assert await asked(made(store, wait=True, anthropic=anthropic)) == WANTED
+    assert set(endpoint.submitted.values()) == {1}
+    await store.close()
+
+
+async def test_parked_calls_do_not_keep_the_room_that_a_call_made_at_once_waits_for(
+    endpoint: BatchEndpoint, tmp_path: Path
+) -> None:
+    """A ceiling has room for what is parked, and not for another call besides: that waits, and the batch goes all the same."""
+    store = Store.open(tmp_path / "store.sqlite")
+    endpoint.expired = lambda body: "question 000" in str(body)
+    lm = made(store, wait=True, usd=1.02 * (CALLS + 1) * FULL)
+    parking = lm.endpoint.parking
+    assert parking is not None
+
+    async def one(number: int) -> str:
+        with parking.example():
+            await lm.ask(question(number), purpose="val")
+            return (await lm.ask(question(100 + number), purpose="val")).text
+
+    asked_all = asyncio.wait_for(all_of(one(number) for number in range(CALLS)), 20)
+    assert await asked_all == [f"1{number:02}" for number in range(CALLS)]
+    await lm.session.connections.close()
+    await lm.close()
     await store.close()
 
 
@@ -165,7 +318,7 @@ async def test_a_second_run_uses_its_own_client(endpoint: BatchEndpoint, tmp_pat
 
 async def test_few_calls_and_questions_of_a_search_go_at_once(endpoint: BatchEndpoint, tmp_path: Path) -> None:
     store = Store.open(tmp_path / "store.sqlite")
-    assert await asked(made(store, wait=False), calls=desk_module.FEWEST - 1) == WANTED[: desk_module.FEWEST - 1]
+    assert await asked(made(store, wait=False), calls=FEWEST - 1) == WANTED[: FEWEST - 1]
     assert await asked(made(store, wait=False), purpose="gradients") == WANTED
     assert not endpoint.submitted
     assert set(endpoint.ordinary.values()) == {1}

@@ -133,6 +133,8 @@ class Calls:
     batch is submitted, and the same command fetches it."""
     wait: Annotated[bool, Parameter(group=MODELS, negative=(), show_default=False)] = False
     """With --batch: wait for it."""
+    batch_from: Annotated[int, Parameter(group=MODELS, converter=whole)] = 20
+    """With --batch: calls that a batch has at least; fewer are made at once."""
     sandbox: Annotated[
         Literal["monty", "bubblewrap"] | None, Parameter(group=MODELS, show_default=False, help=_SANDBOX)
     ] = None
@@ -173,6 +175,7 @@ class Calls:
             "concurrency",
             "requests_per_minute",
             "tokens_per_minute",
+            "batch_from",
             "max_reply_tokens",
         ):
             require_above_0(getattr(self, name), f"--{name.replace('_', '-')}")
@@ -182,9 +185,8 @@ class Calls:
         """How fast endpoints may be called."""
         from flowbot.lm.pace import Pace
 
-        return Pace(
-            self.concurrency, self.requests_per_minute, self.tokens_per_minute, self.hedge, self.batch, self.wait
-        )
+        limits = (self.concurrency, self.requests_per_minute, self.tokens_per_minute)
+        return Pace(*limits, self.hedge, self.batch, self.wait, self.batch_from)
 
     def settings(self, stop: StopSignal) -> WorkbenchSettings:
         """Ceilings, and how and where calls are made, as `fb.optimize` and the workbench take them."""

@@ -7,153 +7,204 @@ the next one finds out what became of it: nothing is submitted twice, and its re
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import secrets
-import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from flowbot.fields import InfrastructureError, Usage, stable_hash
+from flowbot.fields import InfrastructureError, Paused, stable_hash
 from flowbot.fields.words import count
+from flowbot.store import Store
 
-from .batch_forms import Batches, Body
+from .batch_forms import REFUSED, Batches, Body, Results
+from .client import Request
 from .rows import read_batch
 
 if TYPE_CHECKING:
     from .flight import Flight
     from .openai import OpenAIClient
 
-FEWEST = 10
-"""Calls of a batch; fewer are made at once."""
-SUBMITS = 4
+MOST, MOST_BYTES = 10_000, 100_000_000
+"""Calls of a batch, and bytes of their bodies; more make several."""
 _log = logging.getLogger(__name__)
-
-
-class BatchBill(Protocol):
-    """What is used of a `Bill`, which knows of connections, as they know of this."""
-
-    key: str
-    purpose: str
-    account: Any
-    session: Any
-
-    def settle(self, took: Usage) -> None:
-        """As of `Bill`."""
-
-    async def wasted(self, took: Usage) -> None:
-        """The same."""
-
-    def at_once(self) -> None:
-        """The same."""
 
 
 @dataclass(slots=True)
 class Parked:
-    """A call that waits; its answer is None where it is to be made at once."""
+    """A call that waits; its answer is None where it is to be made at once. `again`: it was in a batch in vain."""
 
-    body: dict[str, Any]
+    request: Request
     flight: Flight
-    answer: asyncio.Future[dict[str, Any] | None]
+    answer: asyncio.Future[Body | None]
+    again: bool = False
+
+    def give(self, answer: Body | None) -> None:
+        """Hand it out."""
+        if not self.answer.done():
+            self.flight.sent = answer is not None  # paid for: it is stored, whoever waits for it
+            self.answer.set_result(answer)
 
 
 @dataclass(slots=True)
 class Desk:
-    """The calls of one model."""
+    """The calls of one model.
+
+    Args:
+        client: what puts requests as the model takes them.
+        batches: its batch endpoint.
+        name: the model string.
+        who: its identity, as text.
+        store: where responses and records are.
+        say: told news in a line.
+    """
 
     client: OpenAIClient
     batches: Batches
     name: str
-    bill: BatchBill
+    who: str
+    store: Store
+    say: Callable[[str], None] | None
     parked: dict[str, Parked] = field(default_factory=dict[str, Parked])
     delivering: bool = False
     """Whether answers were handed out of which the record does not know yet."""
 
+    @property
+    def account(self) -> object:
+        """Who pays for what: equal desks are one."""
+        return self.who, self.client.account, id(self.store)
+
     def tell(self, text: str) -> None:
         """Say something of the model in a line."""
         _log.info("%s: %s", self.name, text)
-        if self.bill.session.on_retry is not None:
-            self.bill.session.on_retry(f"{self.name}: {text}")
+        if self.say is not None:
+            self.say(f"{self.name}: {text}")
 
-    async def look(self) -> tuple[bool, str]:
-        """Look at what is under way, submit what is not; whether somebody got an answer, and what is left under way."""
-        store, waiting, under_way, delivered = self.bill.session.store, dict(self.parked), [0, 0], False
-        records = {key: read_batch(row) for key, row in (await store.items("batch")).items()}
-        of_model = {key: row for key, row in records.items() if row["model"] == self.bill.account.who and row["left"]}
-        for key, record in of_model.items():
-            wanted = [each for each in record["left"] if waiting.pop(each, None) is not None]
-            if not wanted:
+    async def look(self, fewest: int) -> tuple[bool, str]:
+        """Look at what is under way, submit what is not; whether somebody got an answer, and what is left under way.
+
+        Args:
+            fewest: calls of a batch at least; fewer are made at once.
+
+        Raises:
+            InfrastructureError, Paused: as `Batches`.
+        """
+        waiting, under_way, delivered = dict(self.parked), list[int](), False
+        records = {key: read_batch(row) for key, row in (await self.store.items("batch")).items()}
+        for key, record in records.items():
+            wanted = [each for each in record["left"] if each in waiting] if record["model"] == self.who else []
+            if not wanted or not await self._is_there(key, record, records):
                 continue
-            if not record["id"]:
-                known = {each["id"] for each in records.values()}
-                found = await self.batches.find(record["token"], record["at"], record["size"], known)
-                record |= {"id": found or "", "left": record["left"] if found else []}
-                await store.put(key, record, kind="batch", replace=True)
-                if not found:  # it was recorded and never submitted
-                    waiting |= {each: self.parked[each] for each in wanted if each in self.parked}
-                    continue
+            waiting = {each: parked for each, parked in waiting.items() if each not in wanted}
             try:
                 results = await self.batches.results(record["id"])
             except InfrastructureError as error:
                 if error.kind != "not_found":
                     raise
-                results = dict[str, Body | None]()
+                if record["again"]:
+                    results = {}
+                else:
+                    self.tell(
+                        f"a batch of {count(record['size'], 'call')} is there no more: what is left goes by another"
+                    )
+                    for each in {*wanted} & {*self.parked}:
+                        waiting[each], self.parked[each].again = self.parked[each], True
+                    await self._keep(key, record | {"left": []})
+                    continue
+            except Paused:
+                await self._keep(key, record | {"left": []})
+                raise
             if results is None:
-                under_way = [under_way[0] + 1, under_way[1] + len(wanted)]
+                under_way.append(len(wanted))
                 continue
-            if missing := sum(results.get(each) is None for each in wanted):
-                why = "failed or expired in a batch" if results else "are in a batch that failed or is gone"
-                self.tell(f"{count(missing, 'call')} {why}: made at once, at the usual price")
-            tasks: list[asyncio.Task[None]] = []
-            self.delivering = True
-            try:
-                for each in wanted:
-                    parked = self.parked.get(each)
-                    if parked is not None and not parked.answer.done():
-                        parked.answer.set_result(results.get(each))
-                        if results.get(each) is not None and parked.flight.task is not None:
-                            tasks.append(parked.flight.task)
-                delivered = True
-                if tasks:
-                    await asyncio.wait(tasks)  # the record stands until all of them are stored
-                record["left"] = sorted(set(record["left"]) - set(wanted))
-                await store.put(key, record, kind="batch", replace=True)
-            finally:
-                self.delivering = False
-        if 0 < len(waiting) < FEWEST:
+            await self._hand_out(key, record, wanted, results, fewest)
+            delivered = True
+        if delivered:
+            return True, ""  # what waits besides goes with what they ask next
+        if 0 < len(waiting) < fewest:
             for parked in waiting.values():
-                if not parked.answer.done():
-                    parked.answer.set_result(None)
+                parked.give(None)
             return True, ""
-        entries = iter(sorted(waiting.items()))
-        while chunk := dict(islice(entries, self.batches.most)):
-            await self._submit({key: parked.body for key, parked in chunk.items()})
-            under_way = [under_way[0] + 1, under_way[1] + len(chunk)]
-        said = f"{self.name}: {count(under_way[0], 'batch', 'batches')} of {count(under_way[1], 'call')} under way"
-        return delivered, said if under_way[0] else ""
+        bodies = {key: (await self.client.asked(parked.request))[1] for key, parked in sorted(waiting.items())}
+        for chunk in _chunks(bodies):
+            await self._submit(chunk, again=any(waiting[key].again for key in chunk))
+            under_way.append(len(chunk))
+        said = f"{self.name}: {count(len(under_way), 'batch', 'batches')} of {count(sum(under_way), 'call')} under way"
+        return False, said if under_way else ""
 
-    async def _submit(self, bodies: dict[str, dict[str, Any]]) -> None:
-        store, token = self.bill.session.store, secrets.token_hex(16)
-        key, at = stable_hash(["batch", token]), time.time()
-        record: dict[str, Any] = {
-            "model": self.bill.account.who,
+    async def _is_there(self, key: str, record: dict[str, Any], records: Mapping[str, dict[str, Any]]) -> bool:
+        """Whether a batch was submitted; where the process ended before it knew, the provider does."""
+        if record["id"]:
+            return True
+        known = {each["id"] for each in records.values()}
+        found = await self.batches.find(record["token"], record["after"], record["size"], known)
+        record |= {"id": found or "", "left": record["left"] if found else []}
+        await self._keep(key, record)
+        return found is not None
+
+    async def _hand_out(
+        self, key: str, record: dict[str, Any], wanted: list[str], results: Results, fewest: int
+    ) -> None:
+        """Hand out what came; the record stands until it is stored."""
+        refused = [] if record["again"] else [each for each in wanted if results.get(each) == REFUSED]
+        later = set(refused[1:]) if len(refused) >= fewest else set[str]()
+        if later:
+            self.tell(
+                f"{count(len(refused), 'call')} of a batch were refused: one is made at once, the others go by another"
+            )
+        if missing := sum(not results.get(each) for each in wanted) - len(later):
+            self.tell(f"{count(missing, 'call')} failed or expired in a batch: made at once, at the usual price")
+        self.delivering = True
+        try:
+            tasks: dict[str, asyncio.Task[None]] = {}
+            for each in wanted:
+                if (parked := self.parked.get(each)) is None:
+                    continue
+                if each in later:
+                    parked.again = True
+                    continue
+                if results.get(each) and parked.flight.task is not None:
+                    tasks[each] = parked.flight.task
+                parked.give(results.get(each) or None)
+            if tasks:
+                await asyncio.wait(tasks.values())
+            lost = [each for each in tasks if await self.store.get(each) is None]  # cut off, or the disk failed
+            left = set(record["left"]) - set(wanted) | set(lost)
+            await self._keep(key, record | {"left": sorted(left)})
+        finally:
+            self.delivering = False
+
+    async def _submit(self, bodies: dict[str, Body], *, again: bool) -> None:
+        token = secrets.token_hex(16)
+        key, after = stable_hash(["batch", token]), await self.batches.newest()
+        size, left = len(bodies), sorted(bodies)
+        record = {
+            "model": self.who,
             "token": token,
             "id": "",
-            "at": at,
-            "size": len(bodies),
-            "left": sorted(bodies),
+            "after": after,
+            "size": size,
+            "left": left,
+            "again": again,
         }
-        await store.put(key, record, kind="batch", replace=True)
-        known = {str(each.get("id")) for each in (await store.items("batch")).values()}
-        for tries in range(1, SUBMITS + 1):
-            try:
-                record["id"] = await self.batches.submit(token, bodies)
-                break
-            except InfrastructureError as error:
-                if error.fatal or tries == SUBMITS:
-                    raise
-                await asyncio.sleep(2.0**tries)
-            if found := await self.batches.find(token, at, len(bodies), known):
-                record["id"] = found
-                break
-        await store.put(key, record, kind="batch", replace=True)
+        await self._keep(key, record)
+        await self._keep(key, record | {"id": await self.batches.submit(token, bodies)})
+        self.tell(f"a batch of {count(size, 'call')} is submitted")
+
+    async def _keep(self, key: str, record: dict[str, Any]) -> None:
+        await self.store.put(key, record, kind="batch", replace=True)
+
+
+def _chunks(bodies: Mapping[str, Body]) -> Iterator[dict[str, Body]]:
+    """As many at a time as a batch may have."""
+    chunk, room = dict[str, Body](), MOST_BYTES
+    for key, body in bodies.items():
+        size = len(json.dumps(body))
+        if chunk and (len(chunk) == MOST or size > room):
+            yield chunk
+            chunk, room = {}, MOST_BYTES
+        chunk[key] = body
+        room -= size
+    if chunk:
+        yield chunk

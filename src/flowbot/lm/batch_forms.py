@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from flowbot.fields import InfrastructureError
+from flowbot.fields import InfrastructureError, Paused
+from flowbot.fields.bounds import MESSAGE_BYTES
 
 from .counted import as_count, as_object
 from .http_faults import json_object
 
 if TYPE_CHECKING:
+    from aiohttp import FormData
+
     from .wire import Wire
 
 Body = dict[str, Any]
+REFUSED: Body = {}
+"""In place of an answer: the request was not taken as it was put."""
 Results = Mapping[str, "Body | None"]
 """Answers in the form of a chat completion by key; None for what failed or expired, and is to be asked anew."""
 _ID = re.compile(r"[\w.:-]{1,200}")
 _PAGES = 20
+_BUSY = (408, 409, 425, 429)
+"""Statuses of 400 to 499 that are not of what was asked."""
 
 
 class Batches(Protocol):
@@ -29,32 +36,73 @@ class Batches(Protocol):
     Failure policy: raises `InfrastructureError` as `Wire` does. After one of `submit` nobody knows whether it was submitted: `find` tells.
     """
 
-    most: int
-    """Entries of one batch."""
-    close: Callable[[], Awaitable[None]]
-    """Releases connections. May be called twice."""
+    async def close(self) -> None:
+        """Release connections. May be called twice."""
+        ...
+
+    async def newest(self) -> str:
+        """The id of the newest batch of the account; "" where there is none."""
+        ...
 
     async def submit(self, token: str, bodies: Mapping[str, Body]) -> str:
         """Submit bodies of chat completions by key, as the batch `token`; gives the provider's id."""
         ...
 
-    async def find(self, token: str, since: float, size: int, known: Collection[str]) -> str | None:
-        """The id of the batch `token`, of so many entries and submitted after `since`; `known` are ids of others."""
+    async def find(self, token: str, after: str, size: int, known: Collection[str]) -> str | None:
+        """The id of the batch `token`, of so many entries, which came after the batch `after`; `known` are ids of others. No clock is
+        asked: this machine's need not go with the provider's."""
         ...
 
     async def results(self, id: str) -> Results | None:
-        """What has come of it; None while it is at work."""
+        """What has come of it; None while it is at work.
+
+        Raises:
+            Paused: if nothing of it was made, and why.
+        """
         ...
 
 
-class OpenAIBatches:
-    """Files and batches, as of OpenAI; a batch's metadata hold our token."""
+class _Listing:
+    """What both protocols have in common: a list of batches, the newest first."""
 
-    most = 10_000
+    _PATH, _AFTER = "batches", "after"
+    _HEADERS: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
-        self.close: Callable[[], Awaitable[None]] = wire.close
+
+    async def close(self) -> None:
+        """As of `Batches`."""
+        await self._wire.close()
+
+    async def newest(self) -> str:
+        """As of `Batches`."""
+        listed = _objects((await self._asked("GET", self._PATH, limit="1")).get("data"))
+        return _id(listed[0]) if listed else ""
+
+    async def _since(self, after: str) -> list[Body]:
+        """The batches after one, the newest first."""
+        found, query = list[Body](), dict[str, str]()
+        for _ in range(_PAGES):
+            page = await self._asked("GET", self._PATH, limit="100", **query)
+            for each in _objects(page.get("data")):
+                if each.get("id") == after:
+                    return found
+                found.append(each)
+            if not found or not page.get("has_more"):
+                break
+            query[self._AFTER] = _id(found[-1])
+        return found
+
+    async def _asked(self, method: str, path: str, data: Body | FormData | None = None, **query: str) -> Body:
+        return _object(await self._fetch(method, path, data, **query))
+
+    async def _fetch(self, method: str, path: str, data: Body | FormData | None = None, **query: str) -> bytes:
+        return await self._wire.fetch(method, path, data, query=query, headers=self._HEADERS)
+
+
+class OpenAIBatches(_Listing):
+    """Files and batches, as of OpenAI; a batch's metadata hold our token."""
 
     async def submit(self, token: str, bodies: Mapping[str, Body]) -> str:
         """As of `Batches`."""
@@ -69,79 +117,76 @@ class OpenAIBatches:
         form.add_field(
             "file", "\n".join(lines).encode(), filename=f"flowbot-{token}.jsonl", content_type="application/jsonl"
         )
-        file = _id(await self._wire.fetch("POST", "files", form))
+        file = _id(await self._asked("POST", "files", form))
         made = {"input_file_id": file, "endpoint": url, "completion_window": "24h", "metadata": {"flowbot": token}}
-        return _id(await self._wire.fetch("POST", "batches", made))
+        return _id(await self._asked("POST", "batches", made))
 
-    async def find(self, token: str, since: float, size: int, known: Collection[str]) -> str | None:
+    async def find(self, token: str, after: str, size: int, known: Collection[str]) -> str | None:
         """As of `Batches`."""
-        after: dict[str, str] = {}
-        for _ in range(_PAGES):
-            page = _object(await self._wire.fetch("GET", "batches", query={"limit": "100", **after}))
-            listed = _objects(page.get("data"))
-            for each in listed:
-                if as_object(each.get("metadata")).get("flowbot") == token:
-                    return _id(each)
-            # Newest first: what is older than the record is none of it.
-            if not listed or not page.get("has_more") or (as_count(listed[-1].get("created_at")) or 0) < since - 86_400:
-                break
-            after = {"after": _id(listed[-1])}
-        return None
+        ours = (each for each in await self._since(after) if as_object(each.get("metadata")).get("flowbot") == token)
+        return next(map(_id, ours), None)
 
     async def results(self, id: str) -> Results | None:
         """As of `Batches`."""
-        state = _object(await self._wire.fetch("GET", f"batches/{id}"))
-        if state.get("status") not in ("completed", "failed", "expired", "cancelled"):
-            return None
+        state = await self._asked("GET", f"batches/{id}")
+        match state.get("status"):
+            case "completed" | "expired" | "cancelled":
+                pass
+            case "failed":
+                errors = _objects(as_object(state.get("errors")).get("data"))
+                said = (
+                    "; ".join(str(each.get("message") or each.get("code")) for each in errors[:3])
+                    or "no reason is given"
+                )
+                raise Paused(f"batch {id} failed, and nothing of it was made: {said}", stopped_by="infrastructure")
+            case "validating" | "in_progress" | "finalizing" | "cancelling":
+                return None
+            case other:
+                raise _garbage(f"the state {str(other)[:40]!r} of a batch")
         found: dict[str, Body | None] = {}
         for file in filter(None, (state.get("output_file_id"), state.get("error_file_id"))):
-            for line in _lines(await self._wire.fetch("GET", f"files/{_id({'id': file})}/content")):
+            for line in _lines(await self._fetch("GET", f"files/{_id({'id': file})}/content")):
                 response = as_object(line.get("response"))
-                answer = response.get("body") if response.get("status_code") == 200 else None
-                found[str(line.get("custom_id"))] = as_object(answer) or None
+                answer, status = as_object(response.get("body")), as_count(response.get("status_code")) or 0
+                refused = 400 <= status < 500 and status not in _BUSY
+                _take(found, line, answer if status == 200 and answer else REFUSED if refused else None)
         return found
 
 
-class AnthropicBatches:
-    """Message batches, as of Anthropic. They have no metadata: one that nobody recorded is told by time and size."""
+class AnthropicBatches(_Listing):
+    """Message batches, as of Anthropic. They have no metadata: one that nobody recorded is told by its place and size."""
 
-    most = 10_000
-    _HEADERS: Mapping[str, str] = MappingProxyType({"anthropic-version": "2023-06-01"})
-
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
-        self.close: Callable[[], Awaitable[None]] = wire.close
+    _PATH, _AFTER = "messages/batches", "after_id"
+    _HEADERS = MappingProxyType({"anthropic-version": "2023-06-01"})
 
     async def submit(self, token: str, bodies: Mapping[str, Body]) -> str:
         """As of `Batches`."""
         entries = [{"custom_id": key, "params": _params(body)} for key, body in bodies.items()]
-        return _id(await self._wire.fetch("POST", "messages/batches", {"requests": entries}, headers=self._HEADERS))
+        return _id(await self._asked("POST", self._PATH, {"requests": entries}))
 
-    async def find(self, token: str, since: float, size: int, known: Collection[str]) -> str | None:
+    async def find(self, token: str, after: str, size: int, known: Collection[str]) -> str | None:
         """As of `Batches`: the earliest of those that can be it."""
-        from datetime import datetime
-
-        page = _object(await self._wire.fetch("GET", "messages/batches", query={"limit": "100"}, headers=self._HEADERS))
-        for each in reversed(_objects(page.get("data"))):
+        for each in reversed(await self._since(after)):
             counts = as_object(each.get("request_counts")).values()
-            try:
-                made = datetime.fromisoformat(str(each.get("created_at"))).timestamp()
-            except ValueError:
-                continue
-            if sum(as_count(count) or 0 for count in counts) == size and made >= since - 60 and _id(each) not in known:
+            if sum(as_count(count) or 0 for count in counts) == size and _id(each) not in known:
                 return _id(each)
         return None
 
     async def results(self, id: str) -> Results | None:
         """As of `Batches`."""
-        state = _object(await self._wire.fetch("GET", f"messages/batches/{id}", headers=self._HEADERS))
-        if state.get("processing_status") != "ended":
-            return None
+        match (await self._asked("GET", f"{self._PATH}/{id}")).get("processing_status"):
+            case "ended":
+                pass
+            case "in_progress" | "canceling":
+                return None
+            case other:
+                raise _garbage(f"the state {str(other)[:40]!r} of a batch")
         found: dict[str, Body | None] = {}
-        for line in _lines(await self._wire.fetch("GET", f"messages/batches/{id}/results", headers=self._HEADERS)):
+        for line in _lines(await self._fetch("GET", f"{self._PATH}/{id}/results")):
             result = as_object(line.get("result"))
             message = as_object(result.get("message")) if result.get("type") == "succeeded" else {}
-            found[str(line.get("custom_id"))] = _completion(message) if message else None
+            why = as_object(as_object(result.get("error")).get("error")).get("type")
+            _take(found, line, _completion(message) if message else REFUSED if why == "invalid_request_error" else None)
         return found
 
 
@@ -168,20 +213,26 @@ def _params(body: Mapping[str, Any]) -> Body:
         "max_tokens": body.get("max_tokens") or body.get("max_completion_tokens"),
     }
     system = "\n\n".join(each["content"] for each in body["messages"] if each["role"] in ("system", "developer"))
-    tools = [each["function"] for each in body.get("tools") or ()]
-    choice = body.get("tool_choice")
-    named = as_object(as_object(choice).get("function")).get("name")
     params |= {"system": system} if system else {}
-    params |= {name: body[name] for name in ("temperature", "top_p", "top_k") if name in body}
-    if tools:
+    params |= {name: body[name] for name in ("top_p", "top_k", "thinking") if name in body}
+    if "temperature" in body:
+        params["temperature"] = min(
+            1.0, body["temperature"]
+        )  # the highest that there is; chat completions are cut there, too
+    if stop := body.get("stop"):
+        params["stop_sequences"] = [stop] if isinstance(stop, str) else stop
+    if tools := [each["function"] for each in body.get("tools") or ()]:
         params["tools"] = [
             {"name": each["name"], "description": each.get("description", ""), "input_schema": each["parameters"]}
             for each in tools
         ]
-    if choice is not None:
-        params["tool_choice"] = (
-            {"type": "tool", "name": named} if named else {"type": "any" if choice == "required" else choice}
+    choice, one = body.get("tool_choice"), body.get("parallel_tool_calls") is False
+    if choice is not None or one:
+        named = as_object(as_object(choice).get("function")).get("name")
+        kind = (
+            {"type": "tool", "name": named} if named else {"type": "any" if choice == "required" else choice or "auto"}
         )
+        params["tool_choice"] = kind | ({"disable_parallel_tool_use": True} if one else {})
     return params
 
 
@@ -220,15 +271,22 @@ def _completion(message: Mapping[str, Any]) -> Body:
 
 
 def _lines(content: bytes) -> Iterator[Body]:
-    for line in content.decode("utf-8", "replace").splitlines():
-        if line.strip():
-            yield json_object(line) or {}
+    """The objects of a file's lines; what is none, or longer than an answer may be, is left out."""
+    for line in content.split(b"\n"):
+        if len(line) <= MESSAGE_BYTES and (found := json_object(line.decode("utf-8", "replace"))):
+            yield found
+
+
+def _take(found: dict[str, Body | None], line: Body, answer: Body | None) -> None:
+    """Take a line's answer; of several lines with one key the first that holds an answer counts."""
+    key = str(line.get("custom_id"))
+    found[key] = found.get(key) or answer
 
 
 def _object(content: bytes) -> Body:
     found = json_object(content.decode("utf-8", "replace"))
     if found is None:
-        raise InfrastructureError("the batch endpoint answered with something that is no JSON object", kind="garbage")
+        raise _garbage("something that is no JSON object")
     return found
 
 
@@ -236,8 +294,12 @@ def _objects(value: object) -> list[Body]:
     return [as_object(each) for each in cast("list[object]", value)] if isinstance(value, list) else []
 
 
-def _id(answer: bytes | Mapping[str, Any]) -> str:
-    found = (_object(answer) if isinstance(answer, bytes) else answer).get("id")
+def _id(answer: Mapping[str, Any]) -> str:
+    found = answer.get("id")
     if not isinstance(found, str) or not _ID.fullmatch(found):
-        raise InfrastructureError("the batch endpoint gave no id", kind="garbage")
+        raise _garbage("no id")
     return found
+
+
+def _garbage(what: str) -> InfrastructureError:
+    return InfrastructureError(f"the batch endpoint answered with {what}", kind="garbage")

@@ -63,7 +63,7 @@ class Connections:
         self.store = store
         self.pace = pace or Pace()
         self.turns = Turns()
-        self.parking = Parking(wait=self.pace.wait) if self.pace.batch else None
+        self.parking = Parking(wait=self.pace.wait, fewest=self.pace.batch_from) if self.pace.batch else None
         self._keep = keep
         self._clients: dict[str, Client] = {}
         self._users: dict[str, list[Say | None]] = {}

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
 from flowbot.fields import DeniedError, InfrastructureError, ModelError, RefusedError, Usage, UserError
 
-from .bill import Bill
-from .client import Client, Patience, Reply, Request, request_bytes
+from .batch_desk import Desk
+from .bill import ONE_CALL, Bill
+from .client import Client, Patience, Reply, Request, altered, request_bytes
 from .clock import Clock, RealClock
 from .connections import Connections
 from .flight import Flight
 from .hedge import Hedge
 from .openai import OpenAIClient
+from .parking import PURPOSES
 from .providers import providers
 from .retry import RetryPolicy
 from .rows import StoredRow
+from .session import Session
 from .spans import KEY_LENGTH, Span, chat_span
+from .tiers import BATCH
 
 USUAL_TOKENS = 256
 """Tokens of a reply that is not there yet, where tokens a minute are limited."""
@@ -77,18 +81,48 @@ class Endpoint:
         """
         with chat_span(self.client.identity, request, model=self.name, purpose=bill.purpose, key=bill.key) as span:
             call = _Call(self, request, bill, flight, span)
-            reply = None
-            if self.parking is not None and isinstance(self.client, OpenAIClient):
-                reply = await self.parking.reply(self.client, self.name, request, bill, flight)
+            reply = await self._by_batch(request, bill, flight)
             if reply is None:
-                with nullcontext() if self.parking is None else self.parking.moving():
-                    try:
-                        reply = await call.send()
-                    except (InfrastructureError, RefusedError) as fault:
-                        reply = await self._again(fault, call, bill)
+                try:
+                    reply = await call.send()
+                except (InfrastructureError, RefusedError) as fault:
+                    reply = await self._again(fault, call, bill)
             if isinstance(reply, Reply):
                 span.replied(reply)
         return reply
+
+    def parks(self, session: Session, purpose: str) -> bool:
+        """Whether a call goes by a batch."""
+        known = isinstance(self.client, OpenAIClient) and self.client.batches is not None
+        return self.parking is not None and known and purpose in PURPOSES and session.lasting
+
+    def moving(self) -> AbstractContextManager[None]:
+        """A call is under way that is made at once."""
+        return nullcontext() if self.parking is None else self.parking.moving()
+
+    async def _by_batch(self, request: Request, bill: Bill, flight: Flight) -> Reply | None:
+        """The reply that a batch brings; None where the call is to be made at once."""
+        client, session = self.client, bill.session
+        if self.parking is None or not isinstance(client, OpenAIClient) or client.batches is None:
+            return None
+        if not self.parks(session, bill.purpose):
+            return None
+        session.cut.arm()
+        desk = Desk(client, client.batches, self.name, bill.account.who, session.store, session.on_retry)
+        answer = await self.parking.answer(bill.key, request, flight, desk)
+        if answer is not None:
+            try:
+                reply = bill.account.paid(altered(await client.read(answer, request), tier=BATCH), bill.purpose)
+                took = reply.usage
+            except InfrastructureError as error:
+                reply, took = None, bill.account.pay(error.took or ONE_CALL, bill.purpose, tier=BATCH)
+            bill.settle(took)
+            if reply is not None and not _is_empty(reply):
+                return reply
+            await bill.wasted(took)
+            flight.sent = False
+        bill.at_once()
+        return None
 
     async def _again(self, fault: Exception, call: _Call, bill: Bill) -> Reply | StoredRow:
         """Send a call again whose first try met `fault`, as long as the policy says."""
@@ -96,7 +130,8 @@ class Endpoint:
         first: Exception | None = fault
 
         async def sleep(seconds: float) -> None:
-            await session.stop.unless(self.clock.sleep(seconds))
+            with self.moving():
+                await session.stop.unless(self.clock.sleep(seconds))
 
         def tell(tries: int, wait: float, error: BaseException) -> None:
             call.note("call.retry", "try %d: %s; again in %.1f s", tries, error, wait, wait=wait, kind=kind_of(error))
@@ -175,17 +210,22 @@ class _Call:
             raise asyncio.CancelledError
 
     async def _send(self) -> Reply | StoredRow:
-        bill, gate, group = self._bill, self._endpoint.gate, self._group
+        bill, gate = self._bill, self._endpoint.gate
         estimate = _estimate(self._request) if gate.counts_tokens else 0
         while True:
             if (row := await bill.reserve()) is not None:
                 return row
-            await gate.enter(group, tokens=estimate, first=self._tries > 0)
-            if bill.counted or bill.session.budget.sound:
-                break
-            # Others took more than was reserved for them while this one waited for its turn.
-            gate.leave()
-            bill.release()
+            with self._endpoint.moving():
+                await gate.enter(self._group, tokens=estimate, first=self._tries > 0)
+                if bill.counted or bill.session.budget.sound:
+                    return await self._sent(estimate)
+                # Others took more than was reserved for them while this one waited for its turn.
+                gate.leave()
+                bill.release()
+
+    async def _sent(self, estimate: int) -> Reply:
+        """Send it now, and leave the gate."""
+        bill, gate, group = self._bill, self._endpoint.gate, self._group
         self._tries += 1
         try:
             bill.session.check()

@@ -21,7 +21,6 @@ from .endpoint import Endpoint
 from .flight import Flight
 from .json_tools import as_json
 from .native_tools import PREAMBLE, functions
-from .parking import PURPOSES
 from .prices import PriceOf, listed
 from .retry import RetryPolicy
 from .rows import StoredRow
@@ -79,6 +78,11 @@ class LM:
         """USD of a usage in the tier that the model is asked in; None where the price is unknown."""
         tier = self._account.tier
         return self._account.cost(usage, "" if tier is None else tier.asked)
+
+    def share(self, purpose: str) -> float:
+        """What a call of a purpose costs beside the usual price: less where it goes by a batch."""
+        tier = self._account.tier
+        return 1.0 if tier is None or not self.endpoint.parks(self.session, purpose) else tier.factor(BATCH) or 1.0
 
     def within(self, budget: Budget) -> LM:
         """The same model for the same run, its calls counted in `budget`, which is within the run's.
@@ -240,6 +244,8 @@ class LM:
         except ModelError as error:
             self.session.heard(self.name, request, draw, error)
             raise
+        if reply.tier == BATCH:  # what a workflow takes, and so what is decided, is the same however its calls went
+            reply = altered(reply, usage=altered(reply.usage, usd=self._account.cost(reply.usage)))
         self.session.heard(self.name, request, draw, reply)
         return reply
 
@@ -303,6 +309,6 @@ class LM:
         worst = Usage(calls=1, input_tokens=read, output_tokens=request.max_tokens)
         if not self.session.budget.limits("usd"):
             return worst
-        parks = self.endpoint.parking is not None and purpose in PURPOSES and getattr(self.client, "batches", None)
+        parks = self.endpoint.parks(self.session, purpose)
         usd = [self._account.cost(worst, tier) for tier in ({BATCH} if parks else {"", request.tier})]
         return altered(worst, usd=None if None in usd else max(filter(None, usd), default=0.0))

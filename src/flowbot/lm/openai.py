@@ -155,12 +155,13 @@ class OpenAIClient:
         asked = as_json(request) if can.tools == "json" else request
         return asked, wire_body(self.identity.name, asked, can) | dict(self._options.body)
 
-    def read(self, answer: dict[str, Any], asked: Request, request: Request) -> Reply:
+    async def read(self, answer: dict[str, Any], request: Request) -> Reply:
         """The reply in the answer to what `asked` gave.
 
         Raises:
             InfrastructureError, RefusedError: as `complete`.
         """
+        asked = (await self.asked(request))[0]
         reply = _reply(answer, asked, 0.0, self.tier)
         return from_json(reply, request) if asked is not request else reply
 

@@ -23,6 +23,7 @@ class Pace:
             are paid for.
         batch: run and score examples through the batch endpoints of the models that have one: at half the price, and later.
         wait: with `batch`: wait for it; otherwise the run pauses once it is submitted, and the same call fetches it.
+        batch_from: with `batch`: calls that a batch has at least; fewer are made at once.
 
     Raises:
         UserError: if a limit is not a number above 0.
@@ -34,7 +35,8 @@ class Pace:
     hedge: bool = False
     batch: bool = False
     wait: bool = False
+    batch_from: int = 20
 
     def __post_init__(self) -> None:
-        for name in ("concurrency", "requests_per_minute", "tokens_per_minute"):
-            require_above_0(getattr(self, name), f"pace: {name}", whole=name == "concurrency")
+        for name in ("concurrency", "requests_per_minute", "tokens_per_minute", "batch_from"):
+            require_above_0(getattr(self, name), f"pace: {name}", whole=name in ("concurrency", "batch_from"))

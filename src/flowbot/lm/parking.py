@@ -8,15 +8,14 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
-from flowbot.fields import InfrastructureError, Paused
+from flowbot.fields import DeniedError, InfrastructureError, Paused
 
-from .batch_desk import BatchBill, Desk, Parked
-from .client import Reply, Request, altered
-from .tiers import BATCH
+from .batch_desk import Desk, Parked
+from .batch_forms import Body
+from .client import Request
 
 if TYPE_CHECKING:
     from .flight import Flight
-    from .openai import OpenAIClient
 
 PURPOSES = ("train", "val", "test", "judge")
 """What goes as a batch: running and scoring examples. Questions of a search itself are answered at once."""
@@ -24,8 +23,8 @@ WIDTH = 10_000
 """Examples at once."""
 POLL = 15.0
 """Seconds between two looks at a batch."""
-LOOKS = 20
-"""Looks at batches that fail one after the other before who waits for them gives up."""
+LOOKS, TRIES = 20, 4
+"""Looks at batches that fail one after the other before who waits for them gives up; and who only leaves or fetches one."""
 _SETTLED = 0.2
 """Seconds for which nothing moves before a batch is made up."""
 _EXAMPLE: ContextVar[list[int] | None] = ContextVar("flowbot_example", default=None)
@@ -34,17 +33,18 @@ _EXAMPLE: ContextVar[list[int] | None] = ContextVar("flowbot_example", default=N
 class Parking:
     """Where the calls of one workbench wait.
 
-    Failure policy: what the endpoint fails at is everybody's error who waits, with `wait` once it failed `LOOKS` times. Entries that
-    failed or expired are made as ordinary calls, and so are those of a batch that the endpoint has no longer; both are told in a line.
+    Failure policy: what the endpoint fails at is everybody's error who waits, once it failed `LOOKS` or `TRIES` times. Entries that
+    failed or expired are made as ordinary calls; that is told in a line.
 
     Args:
         wait: True: look again until a batch is done; otherwise the runs pause as soon as it is submitted.
+        fewest: calls of a batch at least; fewer are made at once.
     """
 
-    def __init__(self, *, wait: bool) -> None:
-        self._wait = wait
-        self._desks: dict[str, Desk] = {}
-        self._busy = self._blocked = self._moving = 0
+    def __init__(self, *, wait: bool, fewest: int) -> None:
+        self._wait, self._fewest = wait, fewest
+        self._desks: dict[object, Desk] = {}
+        self._busy = self._blocked = self._moving = self._faults = 0
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -78,7 +78,7 @@ class Parking:
 
     @contextmanager
     def moving(self) -> Generator[None]:
-        """A call is made at once."""
+        """A call is under way that is made at once. One that waits for room in a budget is not: parked calls may keep that room."""
         self._moving += 1
         try:
             yield
@@ -86,48 +86,29 @@ class Parking:
             self._moving -= 1
             self._changed()
 
-    async def reply(
-        self, client: OpenAIClient, name: str, request: Request, bill: BatchBill, flight: Flight
-    ) -> Reply | None:
-        """The reply that a batch brings; None where the call is to be made at once.
+    async def answer(self, key: str, request: Request, flight: Flight, to: Desk) -> Body | None:
+        """The answer that a batch brings; None where the call is to be made at once.
+
+        Args:
+            key: of the call.
+            request: what is asked.
+            flight: of the call.
+            to: who is asked; of equal ones that which has calls already is taken.
 
         Raises:
-            Paused: if a batch is at work.
+            Paused: if a batch is at work, or failed.
             InfrastructureError: if the endpoint fails.
-            RefusedError: if it refuses the request on policy grounds.
         """
-        batches = client.batches
-        if batches is None or bill.purpose not in PURPOSES or not bill.session.lasting:
-            return None
-        asked, body = await client.asked(request)
-        desk = self._desks.get(who := f"{bill.account.who} {client.account}")
+        desk = self._desks.get(to.account)
         if desk is None or not desk.parked:  # the client of an earlier run may be closed
-            desk = self._desks[who] = Desk(client, batches, name, bill)
-        parked = desk.parked[bill.key] = Parked(body, flight, asyncio.get_running_loop().create_future())
-        bill.session.cut.arm()
+            desk = self._desks[to.account] = to
+        parked = desk.parked[key] = Parked(request, flight, asyncio.get_running_loop().create_future())
         self._changed()
         try:
-            answer = await parked.answer
+            return await parked.answer
         finally:
-            if desk.parked.get(bill.key) is parked:
-                del desk.parked[bill.key]
-        if answer is None:
-            bill.at_once()
-            return None
-        flight.sent = True
-        try:
-            reply = bill.account.paid(altered(client.read(answer, asked, request), tier=BATCH), bill.purpose)
-            took = reply.usage
-        except InfrastructureError as error:
-            if error.took is None:
-                raise
-            reply, took = None, bill.account.pay(error.took, bill.purpose, tier=BATCH)
-        bill.settle(took)
-        if reply is None or not (reply.text.strip() or reply.calls or reply.ready or reply.finish != "stop"):
-            await bill.wasted(took)
-            flight.sent, reply = False, None
-            bill.at_once()
-        return reply
+            if desk.parked.get(key) is parked:
+                del desk.parked[key]
 
     async def close(self) -> None:
         """Look no more at batches; they are found again. What is being handed out is recorded first."""
@@ -143,9 +124,9 @@ class Parking:
         waiting = any(each.parked for each in self._desks.values())
         return waiting and self._blocked >= self._busy and not self._moving and self._task is None
 
-    def _changed(self) -> None:
+    def _changed(self, seconds: float = 0.0) -> None:
         if self._ready and self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(_SETTLED, self._begin)
+            self._timer = asyncio.get_running_loop().call_later(max(seconds, _SETTLED), self._begin)
 
     def _begin(self) -> None:
         self._timer = None
@@ -153,30 +134,37 @@ class Parking:
             self._task = asyncio.get_running_loop().create_task(self._work())
 
     async def _work(self) -> None:
-        faults = 0
+        """One look. While a batch is at work the next comes in a while, also where other calls are made meanwhile."""
+        rest = 0.0
         try:
-            while True:
-                try:
-                    rounds = [await each.look() for each in list(self._desks.values()) if each.parked]
-                except InfrastructureError as error:
-                    faults += 1
-                    if not self._wait or error.fatal or error.kind == "disk" or faults == LOOKS:
-                        raise
-                    await asyncio.sleep(POLL)
-                    continue
-                faults = 0
-                if any(delivered for delivered, _ in rounds) or not any(said for _, said in rounds):
-                    return
-                if not self._wait:
-                    raise Paused("; ".join(said for _, said in rounds if said), stopped_by="batch")
-                await asyncio.sleep(POLL)
+            rest = await self._look()
+            self._faults = 0
+        except InfrastructureError as error:
+            self._faults += 1
+            if error.fatal or error.kind == "disk" or self._faults >= (LOOKS if self._wait else TRIES):
+                self._give_up(error)
+            rest = error.retry_after or (POLL if self._wait else 2.0**self._faults)
         except Exception as error:
-            for parked in [one for each in self._desks.values() for one in each.parked.values()]:
-                if not parked.answer.done():
-                    parked.answer.set_exception(_again(error))
+            self._give_up(error)
         finally:
             self._task = None
-            self._changed()
+            self._changed(rest)
+
+    async def _look(self) -> float:
+        """Seconds until the next one."""
+        found = [await each.look(self._fewest) for each in list(self._desks.values()) if each.parked]
+        left = "; ".join(said for _, said in found if said)
+        if any(delivered for delivered, _ in found) or not left:
+            return 0.0
+        if not self._wait:
+            raise Paused(left, stopped_by="batch")
+        return POLL
+
+    def _give_up(self, error: Exception) -> None:
+        self._faults = 0
+        for parked in [one for each in self._desks.values() for one in each.parked.values()]:
+            if not parked.answer.done():
+                parked.answer.set_exception(_again(error))
 
 
 def _again(error: Exception) -> Exception:
@@ -184,5 +172,7 @@ def _again(error: Exception) -> Exception:
     if isinstance(error, Paused):
         return Paused(str(error), stopped_by=error.stopped_by)
     if isinstance(error, InfrastructureError):
+        if error.kind == "not_found":
+            return DeniedError(str(error), "this endpoint has no batches: go without --batch", kind=error.kind)
         return InfrastructureError(str(error), kind=error.kind, fatal=error.fatal)
     return error

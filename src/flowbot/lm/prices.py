@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import TypeAlias, cast
 
@@ -10,7 +11,8 @@ from flowbot.fields import Usage, UserError
 from flowbot.fields.numbers import is_number
 
 from .model_options import model_options
-from .providers import FREE, LITELLM, OWN, endpoint_of, is_added, litellm_price_ref, split_model
+from .providers import FREE, LITELLM, OWN, endpoint_of, is_added, litellm_price_ref, providers, split_model
+from .tiers import BATCH, batch_row
 
 PriceOf = Callable[[Usage], float | None]
 """USD for that usage; None when the price is unknown."""
@@ -128,20 +130,21 @@ def _pair(text: str) -> Pair:
     return read, write
 
 
-def price_of(model: str, usage: Usage, price: Price | None = None) -> float | None:
+def price_of(model: str, usage: Usage, price: Price | None = None, *, batch: bool = False) -> float | None:
     """USD that `usage` costs with the model string `model`, in the service tier that it asks for; None when that is unknown.
 
     Args:
         model: `openai/gpt-4.1-mini`, `local/NAME`…
         usage: tokens.
         price: the user's price, which wins over the list's.
+        batch: whether it comes by batches, of a model that has them.
 
     Raises:
         UserError: for an unknown provider or option.
     """
     provider, rest = split_model(model)
     own = said(price, model, free=provider in OWN)
-    if own is not None:
+    if own is not None and not (batch and provider in providers()):
         return per_million(own)(usage)
     if provider in OWN:
         return 0.0
@@ -150,5 +153,7 @@ def price_of(model: str, usage: Usage, price: Price | None = None) -> float | No
     if is_added(provider):
         return None
     name, options = model_options(provider, rest)
-    usd, factor = listed(endpoint_of(provider, name).price_ref)(usage), options.tier.expected
+    tier = replace(options.tier, own=own is not None)
+    factor = tier.factor(BATCH) if batch and batch_row(provider, name) is not None else tier.expected
+    usd = (per_million(own) if own is not None else listed(endpoint_of(provider, name).price_ref))(usage)
     return None if usd is None or factor is None else usd * factor

@@ -61,9 +61,10 @@ class _BatchRow(Record):
     model: str
     token: Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
     id: Annotated[str, Field(pattern=r"^[\w.:-]{0,200}$")]
-    at: Amount
     size: Count
     left: list[str]
+    after: Annotated[str, Field(pattern=r"^[\w.:-]{0,200}$")] = ""
+    again: bool = False
 
 
 _MADE = ("usage", "calls", "besides", "raw", "copy_")
@@ -156,8 +157,8 @@ def read_usage(value: Any) -> Usage:
 
 
 def read_batch(value: Any) -> dict[str, Any]:
-    """The record of a batch: who answers, our token, the provider's id ("" until it is known), when it was made up, how many entries it
-    has, and the keys of those that are not stored yet.
+    """The record of a batch: who answers, our token, the provider's id ("" until it is known), how many entries it has, the keys of
+    those that are not stored yet, the provider's newest batch before it, and whether its entries were in one before in vain.
 
     Raises:
         ValueError: in a line, what is wrong in it.

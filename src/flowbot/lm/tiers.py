@@ -32,11 +32,13 @@ class Tier:
         provider: of the model.
         model: its name there.
         asked: the tier that the user asks for; "" for none.
+        own: whether the price is the user's own: that of every tier, but for a batch.
     """
 
     provider: str
     model: str
     asked: str = ""
+    own: bool = False
 
     def require(self) -> None:
         """Refuse a tier that there is none of.
@@ -62,6 +64,8 @@ class Tier:
         if served == BATCH:
             row = batch_row(self.provider, self.model)
             return None if row is None else row["factor"]
+        if self.own:
+            return 1.0
         if served:
             row = _row(self.provider, served, self.model)
             # What one gets without asking is the usual tier, by whatever name.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.request import getproxies, proxy_bypass
 
@@ -46,6 +46,8 @@ FETCHING = 300.0
 """Seconds of a request for a file or a batch."""
 FETCHED_BYTES = 500_000_000
 _FETCH = Patience(FETCHING)
+_Exchanged = tuple[int, Mapping[str, str], bytes]
+"""Status, headers and body of an answer."""
 STALE = 0.5
 """Seconds within which a kept connection that turns out to be closed fails."""
 
@@ -108,20 +110,7 @@ class Wire:
         data = json.dumps(body if self._adapt is None else self._adapt(body)).encode()
         now = asyncio.get_running_loop().time
         deadline = Deadline(self._waits, patience or _NO_PATIENCE, now())
-        CURRENT.set(deadline)
-        try:
-            status, headers, content = await self._exchange(session, url, data, deadline)
-        except (TimeoutError, asyncio.CancelledError) as error:
-            if isinstance(error, asyncio.CancelledError) and not deadline.cut.owns():
-                raise
-            raise self._fault(deadline.struck, "timeout") from None
-        except (aiohttp.ClientError, HttpProcessingError, OSError) as error:
-            raise self._explained(error) from None
-        finally:
-            deadline.cut.off()
-        text = content.decode("utf-8", "replace")
-        if not 200 <= status < 300:
-            raise self._http_fault(status, read_error(text), headers)
+        headers, text = await self._answer(self._exchange(session, url, data, deadline), deadline)
         found = json_object(text)
         if found is None:
             kind = headers.get("Content-Type", "no content type")
@@ -152,27 +141,17 @@ class Wire:
             HttpFault, InfrastructureError: as `post`.
         """
         session, deadline = self._open(), Deadline(self._waits, _FETCH, asyncio.get_running_loop().time())
-        CURRENT.set(deadline)
         sent: Any = json.dumps(data).encode() if isinstance(data, dict) else None if data is None else data()
         kind = {"Content-Type": sent.headers["Content-Type"]} if isinstance(data, aiohttp.FormData) else {}
         more = {**kind, **(headers or {})}
-        try:
-            url = self._url(path).update_query(query or {})
-            async with session.request(
-                method, url, data=sent, headers=more, proxy=self._proxy, allow_redirects=False
-            ) as response:
-                content = await _read(response, FETCHED_BYTES)
-        except (TimeoutError, asyncio.CancelledError) as error:
-            if isinstance(error, asyncio.CancelledError) and not deadline.cut.owns():
-                raise
-            raise self._fault(deadline.struck, "timeout") from None
-        except (aiohttp.ClientError, HttpProcessingError, OSError) as error:
-            raise self._explained(error) from None
-        finally:
-            deadline.cut.off()
-        if not 200 <= response.status < 300:
-            raise self._http_fault(response.status, read_error(content.decode("utf-8", "replace")), response.headers)
-        return self._own.text(content.decode("utf-8", "replace")).encode()
+        url = self._url(path).update_query(query or {})
+
+        async def exchange() -> _Exchanged:
+            asking = session.request(method, url, data=sent, headers=more, proxy=self._proxy, allow_redirects=False)
+            async with asking as response:
+                return response.status, response.headers, await _read(response, FETCHED_BYTES)
+
+        return self._own.text((await self._answer(exchange(), deadline))[1]).encode()
 
     async def close(self) -> None:
         """Close the connections. May be called twice."""
@@ -202,10 +181,25 @@ class Wire:
         url = self._urls[path] = (self._base / path.lstrip("/")).with_query(self._base.query)
         return url
 
-    async def _exchange(
-        self, session: aiohttp.ClientSession, url: URL, data: bytes, deadline: Deadline
-    ) -> tuple[int, Mapping[str, str], bytes]:
-        """Status, headers and body of the answer."""
+    async def _answer(self, exchange: Awaitable[_Exchanged], deadline: Deadline) -> tuple[Mapping[str, str], str]:
+        """Headers and text of an answer that is no error, and comes in time."""
+        CURRENT.set(deadline)
+        try:
+            status, headers, content = await exchange
+        except (TimeoutError, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and not deadline.cut.owns():
+                raise
+            raise self._fault(deadline.struck, "timeout") from None
+        except (aiohttp.ClientError, HttpProcessingError, OSError) as error:
+            raise self._explained(error) from None
+        finally:
+            deadline.cut.off()
+        text = content.decode("utf-8", "replace")
+        if not 200 <= status < 300:
+            raise self._http_fault(status, read_error(text), headers)
+        return headers, text
+
+    async def _exchange(self, session: aiohttp.ClientSession, url: URL, data: bytes, deadline: Deadline) -> _Exchanged:
         now = asyncio.get_running_loop().time
         again = False
         while True:

@@ -167,6 +167,8 @@ def _expected(
     price: Price | None,
     budget: Budget,
     written: int = REPLY_TOKENS,
+    *,
+    batch: bool = False,
 ) -> _Expected:
     """By the lengths of the examples, as the estimate of the whole.
 
@@ -177,13 +179,14 @@ def _expected(
         price: USD per million input and output tokens, where the user gave it.
         budget: prices are looked up where it limits dollars.
         written: tokens of a reply.
+        batch: whether examples go by batches.
     """
     usd = budget.limits("usd")
     # Of a short reply the thoughts are left out too: what is surely too little is to be told.
     thinks = written >= REPLY_TOKENS
 
     def priced(model: str, usage: Usage) -> Cost:
-        return Cost(usage.calls, usage.tokens, (price_of(model, usage, price) or 0.0) if usd else 0.0)
+        return Cost(usage.calls, usage.tokens, (price_of(model, usage, price, batch=batch) or 0.0) if usd else 0.0)
 
     def usual(model: str, usage: Usage) -> Cost:
         return priced(model, thinking(usage, model) if thinks else usage)
@@ -211,12 +214,18 @@ def _expected(
 
 
 def ceiling_outlooks(
-    budget: Budget, task: Task, start: Workflow, models: tuple[str, str | None], price: Price | None
+    budget: Budget,
+    task: Task,
+    start: Workflow,
+    models: tuple[str, str | None],
+    price: Price | None,
+    *,
+    batch: bool = False,
 ) -> list[CeilingOutlook]:
     """What each ceiling that there is allows; see `_expected`."""
     left = budget.left
-    expected = _expected(task, start, models, price, budget)
-    short = _expected(task, start, models, price, budget, written=SHORT_REPLY)
+    expected = _expected(task, start, models, price, budget, batch=batch)
+    short = _expected(task, start, models, price, budget, written=SHORT_REPLY, batch=batch)
     begun = expected.start * expected.opening
     least = short.start * short.opening + short.least_test
     free: Left = {name: left[name] - amount for name, amount in zip(NAMES, begun.amounts, strict=True) if name in left}
@@ -252,10 +261,16 @@ def require_room(outlooks: Sequence[CeilingOutlook], task: Task, planned: CostEs
 
 
 def first_hold(
-    budget: Budget, task: Task, start: Workflow, models: tuple[str, str | None], price: Price | None
+    budget: Budget,
+    task: Task,
+    start: Workflow,
+    models: tuple[str, str | None],
+    price: Price | None,
+    *,
+    batch: bool = False,
 ) -> Hold:
     """Room for the smallest closing test, until the start's own replies tell what it takes."""
-    return _expected(task, start, models, price, budget, written=SHORT_REPLY).least_test.hold(budget)
+    return _expected(task, start, models, price, budget, written=SHORT_REPLY, batch=batch).least_test.hold(budget)
 
 
 def amount(ceiling: Ceiling, value: float, *, up: bool = False) -> str:

@@ -24,6 +24,7 @@ from flowbot.run.result import PLAN_USED, ClosingTest, CostEstimate, RunResult, 
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.judge import require_verdicts
 from flowbot.runtime.program import WorkflowProgram
+from flowbot.runtime.together import all_of
 from flowbot.stats import Estimate, estimate_mean, paired_difference, stopped_difference
 
 from .ceilings import BLOCK, FEWEST
@@ -277,9 +278,8 @@ async def run_in_blocks(
         if size == 0:
             break
         try:
-            for program in different.values():
-                await search.run(program, rows[done : done + size], split)
-                search.watch.passed(size)
+            await all_of(search.run(program, rows[done : done + size], split) for program in different.values())
+            search.watch.passed(size * len(different))
         except BudgetExceeded:
             if reserve is not None:
                 reserve.give_up_rest()

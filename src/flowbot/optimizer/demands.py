@@ -42,6 +42,11 @@ def require_fits(ready: Prepared, method: Method, objective: Objective, limits: 
             if method.name.startswith("none+")
             else "score",
         )  # fmt: skip
+    weighed = objective.name == "latency" or "seconds" in (objective.weights or {})
+    if ready.bench.batches and (weighed or limits.max_latency is not None):
+        raise UserError(
+            "batch", "an objective or a limit of seconds, of which an answer by a batch tells nothing", "one of both"
+        )
     named = (name for _, name in asked_models(ready.workflow) if name is not None)
     by_usd = objective.weights is not None and "usd" in objective.weights
     prices = {each: price_of(each, Usage(1, 1000, 1000), ready.price) for each in (*models, *named)} if by_usd else {}

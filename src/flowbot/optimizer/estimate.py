@@ -55,6 +55,7 @@ def estimate(
     price: Price | None = None,
     meta_mode: AskedMode = "auto",
     choices: Sequence[str] = (),
+    batch: bool = False,
 ) -> CostEstimate:
     """What `optimize` would take at most, without any call; tokens come from the lengths of the examples.
 
@@ -62,6 +63,7 @@ def estimate(
     what may be found with twice its calls. What judges take stands under `judge`, for search and test alike; the questions that
     find out how the meta model is to be asked are some of those that it is planned to be asked. Where steps may be given other
     models (`choices`), these are assumed to share the calls after the structure has settled, and the dearest to be what is tested.
+    With `batch` validation and test are taken to go by batches; how many rounds of the search are wide enough nobody knows before.
     """
     sizes = sizes_of(task, start, effort)
     strategy = find_method(method)
@@ -83,18 +85,18 @@ def estimate(
     others = [each for each in choices if each != lm]
     late = int(SETTLED * by_purpose["train"]) // len(others) if others else 0
     found = by_purpose["test"] * FOUND_STEPS // (1 + FOUND_STEPS) if others else 0
-    shares = dict.fromkeys(others, late)
     dearest = max((*choices, lm), key=lambda each: price_of(each, typical_usage(task, each), price) or 0.0)
-    shares[dearest] = shares.get(dearest, 0) + found
-    shares[lm] = shares.get(lm, 0) + runs - late * len(others) - found
+    checked = by_purpose["val"] + by_purpose["test"] - found
+    shares = [*((each, late, False) for each in others), (dearest, found, batch), (lm, checked, batch)]
+    shares.append((lm, runs - checked - found - late * len(others), False))
     parts = [
-        *((model, Usage(calls, calls * read, calls * REPLY_TOKENS)) for model, calls in shares.items()),
-        (meta_lm or lm, Usage(meta_calls, meta_calls * 3 * read, meta_calls * REPLY_TOKENS)),
-        *judges,
+        *((model, Usage(calls, calls * read, calls * REPLY_TOKENS), cheap) for model, calls, cheap in shares),
+        (meta_lm or lm, Usage(meta_calls, meta_calls * 3 * read, meta_calls * REPLY_TOKENS), False),
+        *((model, usage, False) for model, usage in judges),
     ]
     by_model: dict[str, Usage] = {}
-    for model, usage in parts:
-        took = replace(thinking(usage, model), usd=price_of(model, thinking(usage, model), price))
+    for model, usage, cheap in parts:
+        took = replace(thinking(usage, model), usd=price_of(model, thinking(usage, model), price, batch=cheap))
         by_model[model] = by_model[model] + took if model in by_model else took
     used = sum(by_model.values(), Usage(usd=0.0))
     return CostEstimate(

@@ -173,7 +173,9 @@ class Plan:
             models = [engine.model(each) for each in roles]
             asked = self.asked
             identity = self.identity(engine)
-            hold = stack.enter_context(first_hold(session.budget, task, start, (self.lm, self.judge_lm), price))
+            hold = stack.enter_context(
+                first_hold(session.budget, task, start, (self.lm, self.judge_lm), price, batch=ready.bench.batches)
+            )
             run_id = f"{task.name}-{stable_hash(identity)[:12]}"
             directory = Path(self.run_dir or RUNS / run_id)
             stack.enter_context(claimed(directory, run_id, fresh=self.fresh, named=self.placed))

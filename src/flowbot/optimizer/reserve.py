@@ -40,6 +40,8 @@ class Reserve:
         self._kept = kept
         self._budget = search.session.budget
         self._start = search.start
+        self._share = 1.0 if search.engine.lm is None else search.engine.lm.share("test")
+        """Of a usual price what a test's calls take: traces tell the usual one."""
         ledger = search.session.ledger
         judged = Cost.of(ledger.logical_by.get(JUDGED, Usage(usd=0.0)))
         asked = Cost(ledger.requests.get(JUDGED, 0), judged.tokens, judged.usd)
@@ -109,9 +111,10 @@ class Reserve:
 
     def _priced(self, usage: Usage) -> Cost:
         """A usage; its price is looked up where it was not known when it was paid."""
-        if usage.usd is not None or not self._budget.limits("usd"):
-            return Cost.of(usage)
-        return Cost(usage.calls, usage.tokens, price_of(self._search.model, usage, self._search.price) or 0.0)
+        usd = usage.usd
+        if usd is None and self._budget.limits("usd"):
+            usd = price_of(self._search.model, usage, self._search.price)
+        return Cost(usage.calls, usage.tokens, (usd or 0.0) * self._share)
 
 
 def _upper(costs: Sequence[Cost]) -> Cost:

@@ -112,10 +112,12 @@ async def planned(
         sizes = sizes_of(ready.task, ready.workflow, sizes_effort)
         expected = estimate(
             ready.task, lm=lm, meta_lm=meta_lm, judge_lm=judge_lm, method=strategy, effort=effort, start=ready.workflow,
-            price=ready.price, meta_mode=meta_mode, choices=others,
+            price=ready.price, meta_mode=meta_mode, choices=others, batch=ready.bench.batches,
         )  # fmt: skip
         judged_by = judge_lm or meta_lm or lm
-        ceilings = ceiling_outlooks(ready.budget, ready.task, ready.workflow, (lm, judged_by), ready.price)
+        ceilings = ceiling_outlooks(
+            ready.budget, ready.task, ready.workflow, (lm, judged_by), ready.price, batch=ready.bench.batches
+        )
         yield Plan(
             ready, strategy, lm, meta_lm or lm, judged_by, others, effort, seed, meta_mode, feedback, order, aim, limits,
             folder, run_dir is not None, fresh, sizes, expected, ceilings, earlier, "" if start is None else named(start),

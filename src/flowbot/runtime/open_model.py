@@ -130,12 +130,13 @@ def priced(client: Client, price: Price | None, model: str) -> tuple[PriceOf, Ti
 
     Args:
         client: of any kind.
-        price: USD per million input and output tokens, as the user says: whatever tier is asked for.
+        price: USD per million input and output tokens, as the user says: whatever tier is asked for; a batch is cheaper all the same.
         model: its model string.
     """
+    tier: Tier | None = getattr(client, "tier", None)
     if (own := said(price, model, free=client.price_ref == FREE)) is not None:
-        return per_million(own), None
-    return listed(client.price_ref), getattr(client, "tier", None)
+        return per_million(own), None if tier is None else replace(tier, own=True)
+    return listed(client.price_ref), tier
 
 
 def _account(model: str) -> str:

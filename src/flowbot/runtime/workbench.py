@@ -104,6 +104,11 @@ class Workbench:
             self._connections = Connections(store, self._pace, keep=True)
         return self._connections
 
+    @property
+    def batches(self) -> bool:
+        """Whether examples go by batches."""
+        return self._pace is not None and self._pace.batch
+
     def budget_within(self, budget: Budget | None) -> Budget:
         """A run's ceilings, which count within those of all.
 
@@ -191,7 +196,7 @@ class Workbench:
             lm = None if model is None else opened(model)
             if lm is not None:
                 stack.push_async_callback(lm.close)
-            if lm is not None and self.connections.parking is not None and getattr(lm.client, "batches", None) is None:
+            if lm is not None and self.batches and getattr(lm.client, "batches", None) is None:
                 expected = "a model of openai, anthropic or groq at one address, or no --batch"
                 raise UserError("--batch", f"model {model}, of whose batches FlowBot knows nothing", expected)
             engine = Engine(
