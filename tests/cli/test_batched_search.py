@@ -83,3 +83,17 @@ def test_a_search_by_batches_is_the_search_without(capsys: Capture, endpoint: Ba
         assert set(endpoint.submitted.values()) == set(endpoint.ordinary.values()) == {1}
         assert 0 < len(endpoint.ordinary) == len(requests) - batched
         assert found["spent"]["usd"] == pytest.approx((batched / 2 + len(endpoint.ordinary)) * FULL)
+
+
+@pytest.mark.parametrize(
+    "seconds", [["--objective", "latency"], ["--objective", "score=1,seconds=0.1"], ["--max-latency", "3"]]
+)
+def test_what_a_batch_tells_nothing_of_decides_nothing(
+    capsys: Capture, endpoint: BatchEndpoint, tmp_path: Path, seconds: list[str]
+) -> None:
+    model = ["--model", "openai/gpt-4.1-mini", "--dry-run"]
+    found = flowbot(capsys, "optimize", str(write_task(tmp_path)), *model, "--batch", *seconds)
+    assert found.status == 2
+    assert "of which an answer by a batch tells nothing" in found.error
+    assert flowbot(capsys, "optimize", str(write_task(tmp_path)), *model, *seconds).status == 0
+    assert not endpoint.steps

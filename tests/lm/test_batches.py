@@ -14,13 +14,15 @@ import pytest
 
 import flowbot.lm.parking as parking_module
 from batch_endpoint import READ, WRITTEN, BatchEndpoint
-from flowbot.fields import DeniedError, InfrastructureError, Paused, UserError
-from flowbot.lm.batch_forms import AnthropicBatches, OpenAIBatches, _completion, _params
+from flowbot.fields import DeniedError, InfrastructureError, Paused, Usage, UserError
+from flowbot.lm.anthropic_form import completion_of, message_of
+from flowbot.lm.batch_forms import AnthropicBatches, OpenAIBatches
 from flowbot.lm.budget import Budget
 from flowbot.lm.client import Identity, Message, Request
 from flowbot.lm.lm import LM
 from flowbot.lm.openai import OpenAIClient
 from flowbot.lm.pace import Pace
+from flowbot.lm.prices import per_million, price_of
 from flowbot.lm.session import Session
 from flowbot.lm.tiers import Tier
 from flowbot.lm.wire import Wire
@@ -54,8 +56,6 @@ def made(store: Store, *, wait: bool, anthropic: str = "", usd: float | None = N
         identity = Identity("anthropic", "", "claude-sonnet-4-5")
         lm = LM(OpenAIClient(identity, Wire(anthropic, key="none"), batches=batches), session)
     tier = Tier("openai", "gpt-4.1-mini")
-    from flowbot.lm.prices import per_million
-
     return LM(lm.client, session, name=lm.name, price=per_million(price), tier=tier)
 
 
@@ -106,6 +106,27 @@ async def test_a_batch_is_submitted_left_and_fetched(endpoint: BatchEndpoint, tm
     assert again.session.budget.used["usd"] == pytest.approx(CALLS * FULL / 2)
     assert [row["left"] for row in (await store.items("batch")).values()] == [[]]
     await store.close()
+
+
+async def test_a_reply_tells_the_usual_price_however_it_came(endpoint: BatchEndpoint, tmp_path: Path) -> None:
+    """What a workflow takes is compared, so it must not depend on which of its calls went by a batch."""
+    store = Store.open(tmp_path / "store.sqlite")
+    lm = made(store, wait=True)
+    await asked(lm)
+    again = await made(store, wait=True).ask(question(1), purpose="val")
+    assert (again.tier, again.usage.usd) == ("batch", pytest.approx(FULL))
+    assert lm.session.ledger.spent.usd == pytest.approx(CALLS * FULL / 2)
+    await store.close()
+
+
+def test_an_estimate_by_batches_is_half_where_a_model_has_them() -> None:
+    usage = Usage(1, READ, WRITTEN)
+    for price in (None, (0.4, 1.6)):
+        usual = price_of(MODEL, usage, price)
+        assert usual is not None
+        assert price_of(MODEL, usage, price, batch=True) == pytest.approx(usual / 2)
+        assert price_of("mistral/small", usage, (1, 1), batch=True) == price_of("mistral/small", usage, (1, 1))
+    assert price_of("local/qwen2.5-coder-0.5b", usage, batch=True) == 0.0
 
 
 async def test_what_expired_goes_by_itself_at_the_usual_price(endpoint: BatchEndpoint, tmp_path: Path) -> None:
@@ -423,12 +444,14 @@ async def test_a_model_without_batches_is_refused(tmp_path: Path) -> None:
 def test_messages_for_anthropic_ask_for_the_same() -> None:
     call = {"id": "c1", "type": "function", "function": {"name": "look", "arguments": '{"q": "x"}'}}
     tool = {"type": "function", "function": {"name": "look", "description": "d", "parameters": {"type": "object"}}}
-    params = _params(
+    params = message_of(
         {
             "model": "claude",
             "max_tokens": 50,
-            "temperature": 0.0,
+            "temperature": 1.5,
             "seed": 3,
+            "stop": "END",
+            "parallel_tool_calls": False,
             "messages": [
                 {"role": "system", "content": "be brief"},
                 {"role": "user", "content": "q"},
@@ -443,7 +466,8 @@ def test_messages_for_anthropic_ask_for_the_same() -> None:
     assert params == {
         "model": "claude",
         "max_tokens": 50,
-        "temperature": 0.0,
+        "temperature": 1.0,
+        "stop_sequences": ["END"],
         "system": "be brief",
         "messages": [
             {"role": "user", "content": [{"type": "text", "text": "q"}]},
@@ -457,7 +481,7 @@ def test_messages_for_anthropic_ask_for_the_same() -> None:
             },
         ],
         "tools": [{"name": "look", "description": "d", "input_schema": {"type": "object"}}],
-        "tool_choice": {"type": "tool", "name": "look"},
+        "tool_choice": {"type": "tool", "name": "look", "disable_parallel_tool_use": True},
     }
     used = {"type": "tool_use", "id": "c1", "name": "look", "input": {"q": "x"}}
     message = {
@@ -465,6 +489,6 @@ def test_messages_for_anthropic_ask_for_the_same() -> None:
         "stop_reason": "tool_use",
         "usage": {"input_tokens": 5},
     }
-    said = _completion(message)["choices"][0]["message"]
+    said = completion_of(message)["choices"][0]["message"]
     assert said["content"] == "hm"
     assert said["tool_calls"] == [{**call, "function": {"name": "look", "arguments": '{"q": "x"}'}}]

@@ -6,12 +6,13 @@ import json
 import re
 from collections.abc import Collection, Iterator, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from flowbot.fields import InfrastructureError, Paused
 from flowbot.fields.bounds import MESSAGE_BYTES
 
-from .counted import as_count, as_object
+from .anthropic_form import completion_of, message_of
+from .counted import as_count, as_object, as_objects
 from .http_faults import json_object
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ Results = Mapping[str, "Body | None"]
 """Answers in the form of a chat completion by key; None for what failed or expired, and is to be asked anew."""
 _ID = re.compile(r"[\w.:-]{1,200}")
 _PAGES = 20
+_Sent: TypeAlias = "Body | FormData | None"
+_Query = Mapping[str, str]
+_ALL: _Query = MappingProxyType({})
 _BUSY = (408, 409, 425, 429)
 """Statuses of 400 to 499 that are not of what was asked."""
 
@@ -66,7 +70,7 @@ class _Listing:
     """What both protocols have in common: a list of batches, the newest first."""
 
     _PATH, _AFTER = "batches", "after"
-    _HEADERS: Mapping[str, str] = MappingProxyType({})
+    _HEADERS: _Query = _ALL
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
@@ -77,15 +81,15 @@ class _Listing:
 
     async def newest(self) -> str:
         """As of `Batches`."""
-        listed = _objects((await self._asked("GET", self._PATH, limit="1")).get("data"))
+        listed = as_objects((await self._asked("GET", self._PATH, query={"limit": "1"})).get("data"))
         return _id(listed[0]) if listed else ""
 
     async def _since(self, after: str) -> list[Body]:
         """The batches after one, the newest first."""
-        found, query = list[Body](), dict[str, str]()
+        found, query = list[Body](), {"limit": "100"}
         for _ in range(_PAGES):
-            page = await self._asked("GET", self._PATH, limit="100", **query)
-            for each in _objects(page.get("data")):
+            page = await self._asked("GET", self._PATH, query=query)
+            for each in as_objects(page.get("data")):
                 if each.get("id") == after:
                     return found
                 found.append(each)
@@ -94,10 +98,10 @@ class _Listing:
             query[self._AFTER] = _id(found[-1])
         return found
 
-    async def _asked(self, method: str, path: str, data: Body | FormData | None = None, **query: str) -> Body:
-        return _object(await self._fetch(method, path, data, **query))
+    async def _asked(self, method: str, path: str, data: _Sent = None, query: _Query = _ALL) -> Body:
+        return _object(await self._fetch(method, path, data, query))
 
-    async def _fetch(self, method: str, path: str, data: Body | FormData | None = None, **query: str) -> bytes:
+    async def _fetch(self, method: str, path: str, data: _Sent = None, query: _Query = _ALL) -> bytes:
         return await self._wire.fetch(method, path, data, query=query, headers=self._HEADERS)
 
 
@@ -133,7 +137,7 @@ class OpenAIBatches(_Listing):
             case "completed" | "expired" | "cancelled":
                 pass
             case "failed":
-                errors = _objects(as_object(state.get("errors")).get("data"))
+                errors = as_objects(as_object(state.get("errors")).get("data"))
                 said = (
                     "; ".join(str(each.get("message") or each.get("code")) for each in errors[:3])
                     or "no reason is given"
@@ -161,7 +165,7 @@ class AnthropicBatches(_Listing):
 
     async def submit(self, token: str, bodies: Mapping[str, Body]) -> str:
         """As of `Batches`."""
-        entries = [{"custom_id": key, "params": _params(body)} for key, body in bodies.items()]
+        entries = [{"custom_id": key, "params": message_of(body)} for key, body in bodies.items()]
         return _id(await self._asked("POST", self._PATH, {"requests": entries}))
 
     async def find(self, token: str, after: str, size: int, known: Collection[str]) -> str | None:
@@ -186,88 +190,10 @@ class AnthropicBatches(_Listing):
             result = as_object(line.get("result"))
             message = as_object(result.get("message")) if result.get("type") == "succeeded" else {}
             why = as_object(as_object(result.get("error")).get("error")).get("type")
-            _take(found, line, _completion(message) if message else REFUSED if why == "invalid_request_error" else None)
+            _take(
+                found, line, completion_of(message) if message else REFUSED if why == "invalid_request_error" else None
+            )
         return found
-
-
-def _params(body: Mapping[str, Any]) -> Body:
-    """The parameters of a message that ask for the same as the body of a chat completion."""
-    messages: list[Body] = []
-    for each in body["messages"]:
-        if each["role"] in ("system", "developer"):
-            continue
-        blocks: list[Body] = [{"type": "text", "text": each["content"]}] if each.get("content") else []
-        if each["role"] == "tool":
-            blocks = [{"type": "tool_result", "tool_use_id": each["tool_call_id"], "content": each["content"]}]
-        for call in each.get("tool_calls") or ():
-            given = json_object(call["function"]["arguments"]) or {}
-            blocks.append({"type": "tool_use", "id": call["id"], "name": call["function"]["name"], "input": given})
-        role = "assistant" if each["role"] == "assistant" else "user"
-        if messages and messages[-1]["role"] == role:
-            messages[-1]["content"] += blocks
-        else:
-            messages.append({"role": role, "content": blocks})
-    params: Body = {
-        "model": body["model"],
-        "messages": messages,
-        "max_tokens": body.get("max_tokens") or body.get("max_completion_tokens"),
-    }
-    system = "\n\n".join(each["content"] for each in body["messages"] if each["role"] in ("system", "developer"))
-    params |= {"system": system} if system else {}
-    params |= {name: body[name] for name in ("top_p", "top_k", "thinking") if name in body}
-    if "temperature" in body:
-        params["temperature"] = min(
-            1.0, body["temperature"]
-        )  # the highest that there is; chat completions are cut there, too
-    if stop := body.get("stop"):
-        params["stop_sequences"] = [stop] if isinstance(stop, str) else stop
-    if tools := [each["function"] for each in body.get("tools") or ()]:
-        params["tools"] = [
-            {"name": each["name"], "description": each.get("description", ""), "input_schema": each["parameters"]}
-            for each in tools
-        ]
-    choice, one = body.get("tool_choice"), body.get("parallel_tool_calls") is False
-    if choice is not None or one:
-        named = as_object(as_object(choice).get("function")).get("name")
-        kind = (
-            {"type": "tool", "name": named} if named else {"type": "any" if choice == "required" else choice or "auto"}
-        )
-        params["tool_choice"] = kind | ({"disable_parallel_tool_use": True} if one else {})
-    return params
-
-
-def _completion(message: Mapping[str, Any]) -> Body:
-    """A message in the form of a chat completion."""
-    blocks = _objects(message.get("content"))
-    calls = [
-        {
-            "id": each.get("id"),
-            "type": "function",
-            "function": {"name": each.get("name"), "arguments": json.dumps(each.get("input"))},
-        }
-        for each in blocks
-        if each.get("type") == "tool_use"
-    ]
-    said: Body = {
-        "role": "assistant",
-        "content": "".join(str(each.get("text") or "") for each in blocks if each.get("type") == "text"),
-    }
-    usage = as_object(message.get("usage"))
-    read = [
-        as_count(usage.get(name)) or 0
-        for name in ("input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
-    ]
-    return {
-        "model": message.get("model"),
-        "choices": [
-            {"message": said | ({"tool_calls": calls} if calls else {}), "finish_reason": message.get("stop_reason")}
-        ],
-        "usage": {
-            "prompt_tokens": sum(read),
-            "completion_tokens": usage.get("output_tokens"),
-            "prompt_tokens_details": {"cached_tokens": read[1]},
-        },
-    }
 
 
 def _lines(content: bytes) -> Iterator[Body]:
@@ -288,10 +214,6 @@ def _object(content: bytes) -> Body:
     if found is None:
         raise _garbage("something that is no JSON object")
     return found
-
-
-def _objects(value: object) -> list[Body]:
-    return [as_object(each) for each in cast("list[object]", value)] if isinstance(value, list) else []
 
 
 def _id(answer: Mapping[str, Any]) -> str:

@@ -56,6 +56,11 @@ def as_object(value: Any) -> dict[str, Any]:
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
+def as_objects(value: Any) -> list[dict[str, Any]]:
+    """The values of a list, as objects; none where it is no list."""
+    return [as_object(each) for each in cast("list[Any]", value)] if isinstance(value, list) else []
+
+
 def as_count(value: Any) -> int | None:
     """A number of tokens; None for what cannot be one."""
     return value if value.__class__ is int and 0 <= value <= MOST_TOKENS else None

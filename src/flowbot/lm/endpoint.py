@@ -10,6 +10,7 @@ from dataclasses import replace
 from flowbot.fields import DeniedError, InfrastructureError, ModelError, RefusedError, Usage, UserError
 
 from .batch_desk import Desk
+from .batch_forms import Batches
 from .bill import ONE_CALL, Bill
 from .client import Client, Patience, Reply, Request, altered, request_bytes
 from .clock import Clock, RealClock
@@ -91,10 +92,10 @@ class Endpoint:
                 span.replied(reply)
         return reply
 
-    def parks(self, session: Session, purpose: str) -> bool:
-        """Whether a call goes by a batch."""
-        known = isinstance(self.client, OpenAIClient) and self.client.batches is not None
-        return self.parking is not None and known and purpose in PURPOSES and session.lasting
+    def batches(self, session: Session, purpose: str) -> Batches | None:
+        """The batch endpoint that a call goes to; None where it is made at once."""
+        parks = self.parking is not None and purpose in PURPOSES and session.lasting
+        return self.client.batches if parks and isinstance(self.client, OpenAIClient) else None
 
     def moving(self) -> AbstractContextManager[None]:
         """A call is under way that is made at once."""
@@ -103,12 +104,11 @@ class Endpoint:
     async def _by_batch(self, request: Request, bill: Bill, flight: Flight) -> Reply | None:
         """The reply that a batch brings; None where the call is to be made at once."""
         client, session = self.client, bill.session
-        if self.parking is None or not isinstance(client, OpenAIClient) or client.batches is None:
-            return None
-        if not self.parks(session, bill.purpose):
+        batches = self.batches(session, bill.purpose)
+        if self.parking is None or batches is None or not isinstance(client, OpenAIClient):
             return None
         session.cut.arm()
-        desk = Desk(client, client.batches, self.name, bill.account.who, session.store, session.on_retry)
+        desk = Desk(client, batches, self.name, bill.account.who, session.store, session.on_retry)
         answer = await self.parking.answer(bill.key, request, flight, desk)
         if answer is not None:
             try:

@@ -82,7 +82,9 @@ class LM:
     def share(self, purpose: str) -> float:
         """What a call of a purpose costs beside the usual price: less where it goes by a batch."""
         tier = self._account.tier
-        return 1.0 if tier is None or not self.endpoint.parks(self.session, purpose) else tier.factor(BATCH) or 1.0
+        return (
+            1.0 if tier is None or self.endpoint.batches(self.session, purpose) is None else tier.factor(BATCH) or 1.0
+        )
 
     def within(self, budget: Budget) -> LM:
         """The same model for the same run, its calls counted in `budget`, which is within the run's.
@@ -309,6 +311,6 @@ class LM:
         worst = Usage(calls=1, input_tokens=read, output_tokens=request.max_tokens)
         if not self.session.budget.limits("usd"):
             return worst
-        parks = self.endpoint.parks(self.session, purpose)
+        parks = self.endpoint.batches(self.session, purpose) is not None
         usd = [self._account.cost(worst, tier) for tier in ({BATCH} if parks else {"", request.tier})]
         return altered(worst, usd=None if None in usd else max(filter(None, usd), default=0.0))
