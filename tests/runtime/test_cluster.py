@@ -230,6 +230,8 @@ async def test_a_machine_lost_in_mid_run_loses_nothing(folder: Path, tmp_path: P
 class Scripted:
     """A cluster whose machines take no job but the first one, and that answers as long as `answers`."""
 
+    programs = 1
+
     def __init__(self) -> None:
         self.answers, self.size, self.asked = True, 1, 0
 
@@ -277,6 +279,57 @@ async def test_a_cluster_that_is_silent_or_has_no_room_is_given_up(
     await serving
     messages.put(None)
     assert json.loads(heard.getvalue().splitlines()[-1]) == {"failed": said}
+
+
+class Counted(Scripted):
+    """A cluster that answers when `go` is set, and remembers how many jobs each task had."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds, self.sizes, self.go, self.ended = seconds, list[int](), asyncio.Event(), 0
+
+    async def do(self, told: str, bundle: Any, kind: Any) -> str:
+        jobs = json.loads(told)["jobs"]
+        if jobs:
+            self.sizes.append(len(jobs))
+            try:
+                await self.go.wait()
+            except asyncio.CancelledError:
+                self.ended += 1
+                raise
+        return json.dumps({"replies": [{"value": each["arguments"], "seconds": self.seconds} for each in jobs]})
+
+
+@pytest.mark.parametrize("seconds", [0.001, 0.1])
+@pytest.mark.asyncio(loop_scope="module")
+async def test_quick_jobs_that_wait_go_together_and_others_alone(seconds: float, folder: Path) -> None:
+    cluster, heard = Counted(seconds), BytesIO()
+    messages: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    serving = asyncio.create_task(bridge.Bridge(cluster, heard).serve(messages.get))
+    job = Job.of((call := tool(folder, "where")), address_of(call.function)).dump()
+
+    def said() -> list[Any]:
+        return [each for each in map(json.loads, heard.getvalue().splitlines()) if "id" in each]
+
+    def ask(*numbers: int) -> None:
+        for number in numbers:
+            messages.put({"id": number, "job": {**job, "arguments": {"n": number}}})
+
+    cluster.go.set()
+    ask(0)
+    await until(lambda: len(said()) == 1)
+    cluster.go.clear()
+    ask(*range(1, 21))
+    messages.put({"cancel": 1})  # under way, alone
+    messages.put({"cancel": 20})  # waiting
+    await until(lambda: cluster.ended == 1 and len(cluster.sizes) == 4)
+    cluster.go.set()
+    await until(lambda: len(said()) == 19)
+    messages.put(None)
+    await serving
+    assert sorted((each["id"], each["value"]["n"]) for each in said()) == [(n, n) for n in range(20) if n != 1]
+    assert (max(cluster.sizes) > 4) == (seconds < 0.005)
+    assert sum(cluster.sizes) == 20
 
 
 @pytest.mark.parametrize(
@@ -341,9 +394,9 @@ def test_a_station_without_jobs_leaves_and_what_was_killed_is_swept(
     address, bundle = Shipping().of(address_of(call.function))
     assert bundle is not None
     job = replace(Job.of(call, address_of(call.function)), function=address)
-    told = json.dumps({"release": release(), "folder": bundle.digest, "job": job.dump()})
+    told = json.dumps({"release": release(), "folder": bundle.digest, "jobs": [job.dump()]})
     assert json.loads(do(told, None)) == {"missing": True}
-    pid, file, _, _ = json.loads(do(told, bundle.data))["value"]
+    pid, file, _, _ = json.loads(do(told, bundle.data))["replies"][0]["value"]
     assert not killed.exists()
     assert young.exists()
     asyncio.run(until(lambda: not running(pid) and not Path(file).exists()))

@@ -416,7 +416,7 @@ async def test_a_run_on_a_cluster_leaves_the_trace_that_it_leaves_here(
     traces = list[Any]()
     async with served(monkeypatch) as endpoint:
         with local(
-            n_workers=2, threads_per_worker=1, processes=False, protocol="tcp", dashboard_address=None
+            n_workers=2, threads_per_worker=1, processes=False, protocol="tcp", dashboard_address="127.0.0.1:0"
         ) as machines:
             for executor in (open_executor(), open_executor(machines.scheduler_address.replace("tcp", "dask"))):
                 endpoint.drawn.clear()

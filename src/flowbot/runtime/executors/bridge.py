@@ -2,9 +2,10 @@
 with threads and signal handlers, and where what it unpickles would be let in. It speaks lines of JSON with its owner:
 
     owner   {"path": [folders], "cluster": address}; then {"id": 1, "job": …}, and {"cancel": 1}
-    bridge  {"places": 8} or {"failed": why}; then {"id": 1, …} as `station.do` answers, and {"places": 9} where that changes
+    bridge  {"places": 8, "programs": 64} or {"failed": why}; then {"id": 1, …} as `station.do` answers, and {"places": 9, "programs": 72} where that changes
 
-Which machine runs a job, and which one runs it again where that is lost, is the cluster's to say.
+A task of the cluster's is a job, or some jobs of one function that are quick. Which machine runs it, and which one runs it again where
+that is lost, is the cluster's to say.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import islice
 from typing import IO, Any, Protocol
 
 from flowbot.fields import UserError
 
 from .job import Job
-from .protocol import Kind
+from .protocol import MOST_TOGETHER, Address, Kind
 from .shipping import Bundle, Shipping
 from .station import release
 
@@ -29,11 +31,19 @@ OPEN_SECONDS = 120.0
 GONE_SECONDS = 40.0
 """So long may it leave us without an answer."""
 LOOK_SECONDS = 0.5
+QUICK_SECONDS = 0.005
+"""A function that takes less is sent several jobs at once: the way there and back would take longer than they do."""
 _CLOSE_SECONDS = 10.0
 
 
 class Cluster(Protocol):
-    """Whatever it raises says in its first line what is wrong."""
+    """Whatever it raises says in its first line what is wrong.
+
+    Attributes:
+        programs: that run side by side where one tool or metric does.
+    """
+
+    programs: int
 
     async def open(self) -> None:
         """Reach it."""
@@ -76,14 +86,22 @@ class Bridge:
         self._cluster = cluster
         self._writing = writing
         self._shipping = Shipping()
-        self._jobs: dict[int, asyncio.Task[None]] = {}
+        self._places = self._few = 0
+        self._queue: dict[int, Job] = {}
+        """Tools and metrics that no task has yet, the first first."""
+        self._tasks: dict[asyncio.Task[None], dict[int, Job]] = {}
+        """The cluster's tasks, with the jobs in each that somebody waits for."""
+        self._seconds: dict[Address, float] = {}
+        """What a function takes, its last calls above all."""
 
     async def serve(self, read: Callable[[], Any]) -> None:
         """Pass on what is read, until there is nothing more or the cluster is lost."""
         try:
             await self._cluster.open()
             async with asyncio.timeout(OPEN_SECONDS):
-                first = json.loads(await self._cluster.do(json.dumps({"release": release()}), None, "tool"))
+                first = json.loads(
+                    await self._cluster.do(json.dumps({"release": release(), "folder": "", "jobs": []}), None, "tool")
+                )
         except TimeoutError:
             return self._send({"failed": f"no machine has had room for a worker in {OPEN_SECONDS:g} s"})
         except Exception as error:  # of many kinds
@@ -92,7 +110,7 @@ class Bridge:
             return self._send({"failed": first["down"]})
         ends = asyncio.create_task(self._watch()), asyncio.create_task(self._pass_on(read))
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-        for task in (*ends, *self._jobs.values()):
+        for task in (*ends, *self._tasks):
             task.cancel()
         await asyncio.wait((asyncio.create_task(self._cluster.close()),), timeout=_CLOSE_SECONDS)
         return None
@@ -100,15 +118,45 @@ class Bridge:
     async def _pass_on(self, read: Callable[[], Any]) -> None:
         while (message := await asyncio.to_thread(read)) is not None:
             if "cancel" not in message:
-                number: int = message["id"]
-                task = self._jobs[number] = asyncio.create_task(self._do(number, Job.load(message["job"])))
-                task.add_done_callback(lambda _, number=number: self._jobs.pop(number))
-            elif (job := self._jobs.get(message["cancel"])) is not None:
-                job.cancel()
+                job = Job.load(message["job"])
+                if job.kind == "program":
+                    self._start({message["id"]: job})
+                else:
+                    self._queue[message["id"]] = job
+                    self._send_on()
+            elif self._queue.pop(message["cancel"], None) is None:
+                for task, group in self._tasks.items():
+                    if group.pop(message["cancel"], None) is not None and not group:
+                        task.cancel()
+
+    def _send_on(self) -> None:
+        """Let as many tasks wait as keep the places at work while answers are on their way; quick jobs of one function go together."""
+        room = 2 * max(1, self._places)
+        while self._queue and self._few < room:
+            function = next(iter(self._queue.values())).function
+            size = 1
+            if self._seconds.get(function, QUICK_SECONDS) < QUICK_SECONDS:
+                size = min(MOST_TOGETHER, -(-len(self._queue) // room))
+            alike = (number for number, job in self._queue.items() if job.function == function)
+            self._few += 1
+            task = self._start({number: self._queue[number] for number in islice(alike, size)})
+            task.add_done_callback(self._ended)
+
+    def _ended(self, task: object) -> None:
+        self._few -= 1
+        self._send_on()
+
+    def _start(self, group: dict[int, Job]) -> asyncio.Task[None]:
+        task = asyncio.create_task(self._do(group))
+        self._tasks[task] = group
+        for number in group:
+            self._queue.pop(number, None)
+        task.add_done_callback(lambda done: self._tasks.pop(done, None))
+        return task
 
     async def _watch(self) -> None:
         """Tell how many places there are; end where the cluster is lost."""
-        told, why = 0, ""
+        why = ""
         answered = peopled = time.monotonic()
         while True:
             now = time.monotonic()
@@ -116,11 +164,12 @@ class Bridge:
                 async with asyncio.timeout(GONE_SECONDS / 4):
                     places = await self._cluster.places()
                 answered = now
-                if places or not self._jobs:
+                if places or not (self._tasks or self._queue):
                     peopled = now
-                if places > told:
-                    told = places
-                    self._send({"places": told})
+                if places > self._places:
+                    self._places = places
+                    self._send({"places": places, "programs": places * self._cluster.programs})
+                    self._send_on()
             except Exception as error:  # of the cluster's package
                 why = line_of(error)
             if now - answered > GONE_SECONDS:
@@ -129,24 +178,34 @@ class Bridge:
                 return self._send({"failed": f"it has had no machine for {OPEN_SECONDS:g} s"})
             await asyncio.sleep(LOOK_SECONDS)
 
-    async def _do(self, number: int, job: Job) -> None:
+    async def _do(self, group: dict[int, Job]) -> None:
+        numbers = list(group)
         try:
-            self._send({"id": number, **await self._reply(job)})
+            replies = await self._replies(list(group.values()))
         except Exception as error:  # of the cluster's package
-            self._send({"id": number, "down": line_of(error)})
+            down: dict[str, Any] = {"down": line_of(error)}
+            replies = [down] * len(numbers)
+        for number, reply in zip(numbers, replies, strict=True):
+            if (job := group.get(number)) is not None and "seconds" in reply:
+                self._seconds[job.function] = (self._seconds.get(job.function, reply["seconds"]) + reply["seconds"]) / 2
+        told = zip(numbers, replies, strict=True)
+        self._send(*({"id": number, **reply} for number, reply in told if number in group))
 
-    async def _reply(self, job: Job) -> dict[str, Any]:
+    async def _replies(self, jobs: list[Job]) -> list[dict[str, Any]]:
+        """What came of jobs of one function."""
         try:
-            function, bundle = await asyncio.to_thread(self._shipping.of, job.function)
+            function, bundle = await asyncio.to_thread(self._shipping.of, jobs[0].function)
         except (UserError, OSError) as error:
-            return {"cannot": f"its folder cannot be sent: {error}"}
-        job = replace(job, function=function)
-        told = json.dumps({"release": release(), "folder": bundle.digest if bundle else "", "job": job.dump()})
-        reply = json.loads(await self._cluster.do(told, None, job.kind))
-        return json.loads(await self._cluster.do(told, bundle, job.kind)) if "missing" in reply else reply
+            return [{"cannot": f"its folder cannot be sent: {error}"}] * len(jobs)
+        sent = [replace(job, function=function).dump() for job in jobs]
+        told = json.dumps({"release": release(), "folder": bundle.digest if bundle else "", "jobs": sent})
+        found = json.loads(await self._cluster.do(told, None, jobs[0].kind))
+        if "missing" in found:
+            found = json.loads(await self._cluster.do(told, bundle, jobs[0].kind))
+        return found.get("replies", [found] * len(jobs))
 
-    def _send(self, message: dict[str, Any]) -> None:
-        self._writing.write(json.dumps(message).encode() + b"\n")
+    def _send(self, *messages: dict[str, Any]) -> None:
+        self._writing.write(b"".join(json.dumps(each).encode() + b"\n" for each in messages))
         self._writing.flush()
 
 

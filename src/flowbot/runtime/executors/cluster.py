@@ -13,7 +13,7 @@ from flowbot.fields import InfrastructureError, UserError
 
 from .child import Child, Lost
 from .job import Job, outcome_of
-from .protocol import PROGRAMS, TRACE_BYTES, Call, Outcome
+from .protocol import MOST_TOGETHER, TRACE_BYTES, Call, Outcome
 from .sending import SendingExecutor
 
 ADDRESSES = "ray, ray://HOST:PORT or dask://HOST:PORT"
@@ -81,7 +81,7 @@ class Bridge(Child):
     """The process that speaks with the cluster: many jobs at once.
 
     Attributes:
-        turns: for as many as run side by side, of tools and metrics, and of programs.
+        turns: for as many tools and metrics as may be on their way, and for as many programs as run side by side.
         failed: the cluster is lost; "" while it is not known to be.
     """
 
@@ -92,7 +92,7 @@ class Bridge(Child):
         super().__init__(process)
         self.turns = asyncio.Semaphore(0), asyncio.Semaphore(0)
         self.failed = self._at = ""
-        self._places = 0
+        self._places = [0, 0]
 
     @classmethod
     async def reach(cls, address: str) -> Bridge:
@@ -134,9 +134,8 @@ class Bridge(Child):
     def heard(self, message: dict[str, Any]) -> None:
         """How many places there are, that the cluster is lost, or what came of a job."""
         self.why = self.failed = message.get("failed", self.failed)
-        for _ in range(message.get("places", 0) - self._places):
-            self._places += 1
-            self.turns[False].release()
-            for _ in range(PROGRAMS):
-                self.turns[True].release()
+        for kind, many in ((0, message.get("places", 0) * 2 * MOST_TOGETHER), (1, message.get("programs", 0))):
+            for _ in range(many - self._places[kind]):
+                self._places[kind] += 1
+                self.turns[kind].release()
         super().heard(message)

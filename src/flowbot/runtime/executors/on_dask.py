@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any
 from uuid import uuid4
 
-from .protocol import Kind
+from .protocol import PROGRAMS, Kind
 from .shipping import Bundle
 from .station import do
 
@@ -21,6 +21,8 @@ class DaskCluster:
     Args:
         address: of the scheduler, `HOST:PORT`; also with a protocol of Dask's before it, as `tls://HOST:PORT`.
     """
+
+    programs = PROGRAMS
 
     def __init__(self, address: str) -> None:
         self._address = address if "://" in address else f"tcp://{address}"

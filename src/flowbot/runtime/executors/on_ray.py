@@ -7,7 +7,7 @@ import os
 from importlib import import_module
 from typing import Any, get_args
 
-from .protocol import PROGRAMS, Kind
+from .protocol import Kind
 from .sending import TRIES
 from .shipping import Bundle
 from .station import do
@@ -24,6 +24,8 @@ class RayCluster:
             started where there is none.
     """
 
+    programs = 4  # each has processes of its own there, which take room
+
     def __init__(self, address: str) -> None:
         os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")  # it would start workers on another Python
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -36,9 +38,9 @@ class RayCluster:
         """See `Cluster`."""
         await asyncio.to_thread(self._ray.init, address=self._address, log_to_driver=False, logging_level="ERROR")
         self._tasks = {
-            kind: self._ray.remote(num_cpus=_PROGRAM if kind == "program" else 1 - PROGRAMS * _PROGRAM, max_retries=0)(
-                do
-            )
+            kind: self._ray.remote(
+                num_cpus=_PROGRAM if kind == "program" else 1 - self.programs * _PROGRAM, max_retries=0
+            )(do)
             for kind in get_args(Kind)
         }
 

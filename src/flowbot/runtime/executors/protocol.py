@@ -18,6 +18,8 @@ Kind = Literal["tool", "metric", "program"]
 PROGRAMS = 8
 """Programs that run side by side where one tool or metric does: they wait for models most of their time."""
 
+MOST_TOGETHER = 32
+"""Quick jobs that are sent as one task of a cluster's."""
 TRACE_BYTES = 16_000_000
 """Of what a worker may tell of a program."""
 

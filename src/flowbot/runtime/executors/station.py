@@ -34,17 +34,17 @@ def release() -> str:
 
 
 def do(told: str, packed: bytes | None, is_over: Callable[[], bool] = lambda: False) -> str:
-    """Run a job of the cluster's here and wait for it: told as text and answered as text, so that nothing of a user's own is ever
+    """Run jobs of the cluster's here, one after the other, and wait for them: told as text and answered as text, so that nothing of a user's own is ever
     an object in the process that this is called in.
 
     Args:
-        told: `{"release": …, "folder": digest or "", "job": …}`; without a job it asks whether one could be run.
+        told: `{"release": …, "folder": digest or "", "jobs": […]}`, of one function; without jobs it asks whether one could be run.
         packed: the folder, where it was asked for.
-        is_over: whether nobody waits for it any more. It is ended then, and where this is interrupted.
+        is_over: whether nobody waits for them any more. They are ended then, and where this is interrupted.
 
     Returns:
-        `{"value": …, "seconds": s}`, `{"error": …, "seconds": s}`, `{"late": true}`, or `{"cannot": why}`, `{"lost": how}` where its
-        process was lost each time, `{"down": why}` where none can be started, and `{"missing": true}` to be told again with the folder.
+        `{"replies": […]}`, each as of `reply_of`, or `{"cannot": why}`, `{"lost": how}` where its process was lost each time, and
+        `{"down": why}` where none can be started; or `{"down": why}` alone, or `{"missing": true}` to be told again with the folder.
     """
     asked = asyncio.run_coroutine_threadsafe(_Station.here().reply(json.loads(told), packed), _Station.here().loop)
     try:
@@ -81,24 +81,25 @@ class _Station:
     async def reply(self, told: dict[str, Any], packed: bytes | None) -> dict[str, Any]:
         if told["release"] != release():
             return {"down": f"{release()} there, {told['release']} here: install the same on its machines"}
-        if "job" not in told:
-            return {"value": None}
         self._jobs += 1
         try:
-            return await self._done(Job.load(told["job"]), told["folder"], packed)
+            if told["folder"] and not await self._has(told["folder"], packed):
+                return {"missing": True}
+            return {"replies": [await self._done(Job.load(each), told["folder"]) for each in told["jobs"]]}
         finally:
             self._jobs -= 1
             if self._leaving is not None:
                 self._leaving.cancel()
             self._leaving = self.loop.create_task(self._leave())
 
-    async def _done(self, job: Job, folder: str, packed: bytes | None) -> dict[str, Any]:
+    async def _has(self, folder: str, packed: bytes | None) -> bool:
+        async with self._unpacking:
+            if folder not in self._folders and packed is not None:
+                self._folders[folder] = await asyncio.to_thread(self._ends.enter_context, unpacked(packed))
+            return folder in self._folders
+
+    async def _done(self, job: Job, folder: str) -> dict[str, Any]:
         if folder:
-            async with self._unpacking:
-                if folder not in self._folders:
-                    if packed is None:
-                        return {"missing": True}
-                    self._folders[folder] = await asyncio.to_thread(self._ends.enter_context, unpacked(packed))
             file = self._folders[folder] / job.function.file
             job = replace(job, function=replace(job.function, file=str(file)))
         try:

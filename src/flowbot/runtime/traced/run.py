@@ -160,24 +160,16 @@ class ProgramRuns:
         self, program: UserProgram, place: Place, parameters: ProgramParameters, bounds: Bounds
     ) -> tuple[Ran | None, Sent] | None:
         """One run on a worker, as `here`; None where it can run in this process alone."""
-        from flowbot.lm.tap.away import WorkerWay, environment
+        from flowbot.lm.tap.away import environment
 
         if self._executor is None or bounds.answer is not None:
             return None
         if (variables := environment()) is None:
             return self._executor.say_here("program", program.name, "the address of a model holds a password")
-        function, models = self._function(program), self._tapped()
+        function = self._function(program)
         _require_fitting(program.name, function, place.holder.inputs)
-        sent, face = Sent(program, place, parameters, bounds, self._kept), models.face(asyncio.get_running_loop())
-        told = {name: getattr(bounds, name) for name in ("purpose", "replicate", "max_calls")}
-        way = sent.way = face.admit(partial(WorkerWay, models=models, answers=sent.answers, **told))
-        try:
-            call = sent.call(function, variables)
-            async with self._executor.turn(call):
-                outcome = await self._executor.elsewhere(call)
-        finally:
-            face.forget(way)
-        await models.settled(way.keys)
+        sent = Sent(program, place, parameters, bounds, self._kept)
+        outcome = await sent.run(self._executor, self._tapped(), function, variables)
         if outcome is None:
             return None
         steps = sent.steps(outcome)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from flowbot.fields import InfrastructureError, ModelError, StepError, UserError
@@ -11,6 +13,7 @@ from flowbot.fields.secrets import hide_known
 from flowbot.lm.counted import as_object
 from flowbot.runtime.executors.address import fingerprint
 from flowbot.runtime.executors.protocol import Address, Call, Outcome
+from flowbot.runtime.executors.sending import SendingExecutor
 from flowbot.runtime.trace import Step
 from flowbot.runtime.trace_rows import read_steps
 from flowbot.task.programs import UserProgram
@@ -21,6 +24,7 @@ from .one_run import Bounds
 
 if TYPE_CHECKING:
     from flowbot.lm.client import Identity
+    from flowbot.lm.tap import Models
     from flowbot.lm.tap.away import WorkerWay
 
 _OURS = ("program", "step", "tool", "slot")
@@ -76,8 +80,37 @@ class Sent:
         assert self.way is not None
         return self.way
 
-    def call(self, function: Any, environment: Mapping[str, str | None]) -> Call:
-        """What an executor is to run."""
+    async def run(
+        self, executor: SendingExecutor, models: Models, function: Any, environment: Mapping[str, str | None]
+    ) -> Outcome | None:
+        """Have it made: what came of it; None where it can be made in this process alone.
+
+        Args:
+            executor: by whom.
+            models: what it asks.
+            function: what is called.
+            environment: how the variables of its process differ from this one's.
+
+        Raises:
+            InfrastructureError: if there is nowhere to run it.
+            UserError: if workers are to ask at what is no address of this machine.
+        """
+        from flowbot.lm.tap.away import WorkerWay
+
+        face = models.face(asyncio.get_running_loop())
+        told = {name: getattr(self.bounds, name) for name in ("purpose", "replicate", "max_calls")}
+        self.way = face.admit(partial(WorkerWay, models=models, answers=self.answers, **told))
+        try:
+            call = self._call(function, environment)
+            async with executor.turn(call):
+                outcome = await executor.elsewhere(call)
+        finally:
+            face.forget(self.way)
+        await models.settled(self.keys)
+        return outcome
+
+    def _call(self, function: Any, environment: Mapping[str, str | None]) -> Call:
+        """What the executor is to run."""
         bounds = {name: getattr(self.bounds, name) for name in ("max_calls", "example", "replicate", "base", "let_in")}
         arguments = {
             "at": self._way.base,

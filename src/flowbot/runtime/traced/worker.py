@@ -27,7 +27,7 @@ def ran(function: Callable[..., Any], **told: Any) -> dict[str, Any]:
 
     Args:
         function: the program, or what a framework runs in another way.
-        told: as `Sent.call` has it.
+        told: as `Sent` sends it.
 
     Raises:
         TimeoutError: if it took too long.

@@ -47,7 +47,7 @@ def shutdown() -> None:
 
 async def asked(function: Callable[..., str], told: str, data: bytes | None) -> str:
     global tries
-    job = "job" in json.loads(told)
+    job = bool(json.loads(told)["jobs"])
     tries += job
     if (WRONG == "lost" and job) or (WRONG == "twice" and job and tries < 3):
         raise RayError("The worker died\nunexpectedly")
