@@ -14,11 +14,12 @@ Capture = pytest.CaptureFixture[str]
 PROGRAM = """
 import httpx
 import flowbot as fb
-PLAN = fb.Param("plan", "Write a search query.")
+PLAN = fb.Param("plan", "Write a search query.", turns=[("Any cups?", "blue cups on shelf")])
 SPARE = fb.Param("spare", "Nobody reads this.")
 
-def ask(text):
-    body = {"model": "gpt-4.1-mini", "temperature": 0, "max_tokens": 9, "messages": [{"role": "user", "content": text}]}
+def ask(text, *turns):
+    body = {"model": "gpt-4.1-mini", "temperature": 0, "max_tokens": 9}
+    body["messages"] = [*turns, {"role": "user", "content": text}]
     with httpx.Client() as client:
         return client.post("URL/v1/chat/completions", json=body).json()["choices"][0]["message"]["content"]
 
@@ -31,7 +32,7 @@ def search(query, k):
 def answer(question: str, k: int = 2):
     if k > 9:
         str(SPARE)
-    return ask("\\n".join(search(ask(f"{PLAN} {question}"), k)))
+    return ask("\\n".join(search(ask(f"{PLAN} {question}", *PLAN.turns()), k)))
 """
 
 
@@ -57,8 +58,10 @@ def test_steps_edges_texts_and_calls_are_told(program: str, capsys: Capture, tmp
     }
     assert (found["result"], found["calls"], found["tokens"]) == ("There are two of them.", 2, 28)
     assert (found["texts"], found["unread"]) == ({"plan": ["app/call[1]"]}, ["spare"])
+    assert found["turns"] == {"plan": 1}
     said = flowbot(capsys, *command)
     assert said.status == 0
+    assert "plan: call[1]; 1 worked example as turns" in said.out
     assert "reads call[1] as query (its text)" in said.out
     assert "Not read: spare" in said.out
     assert flowbot(capsys, *command, "--quiet").out == "There are two of them.\n"
@@ -80,5 +83,5 @@ def test_a_program_that_fails_says_where_and_keeps_what_was_found(
 ) -> None:
     said = flowbot(capsys, "trace", program, "question=a", "k=7", "--cache-dir", str(tmp_path / "cache"))
     assert said.status == 1
-    assert "app.py:15: ValueError: no such shelf" in said.err
+    assert "app.py:16: ValueError: no such shelf" in said.err
     assert "reads call[1] as query" in said.out

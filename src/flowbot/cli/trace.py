@@ -167,6 +167,7 @@ def _facts(
             for each in steps
         ],
         "texts": dict(read),
+        "turns": {name: len(pairs) for name, pairs in ran.turns.items()},
         "values": dict(ran.values),
         "unread": unread,
         "calls": ran.calls,
@@ -203,9 +204,10 @@ def _show(
     for edge in top.edges:
         console.paragraph(f"the result {_edge(edge)}", indent=0)
     for name, places in read.items():
-        console.say(
-            f"{name}: {', '.join(place.partition('/')[2] for place in places) or 'read, and in no request'}", "soft"
-        )
+        where = ", ".join(place.partition("/")[2] for place in places) or "read, and in no request"
+        turns = len(ran.turns.get(name, ()))
+        shown = f"; {count(turns, 'worked example')} as turns" if turns else ""
+        console.say(f"{name}: {where}{shown}", "soft")
     if unread:
         console.say(f"Not read: {', '.join(unread)}", "warn")
     used = _used(steps)

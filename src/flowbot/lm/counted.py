@@ -58,7 +58,12 @@ def as_object(value: Any) -> dict[str, Any]:
 
 def as_objects(value: Any) -> list[dict[str, Any]]:
     """The values of a list, as objects; none where it is no list."""
-    return [as_object(each) for each in cast("list[Any]", value)] if isinstance(value, list) else []
+    return [as_object(each) for each in as_list(value)]
+
+
+def as_list(value: Any) -> list[Any]:
+    """The value where it is a list; an empty one otherwise."""
+    return cast("list[Any]", value) if isinstance(value, list) else []
 
 
 def as_count(value: Any) -> int | None:

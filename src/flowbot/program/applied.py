@@ -39,20 +39,14 @@ class Applied:
     turns: Mapping[str, Sequence[Pair]] = field(default_factory=dict[str, Sequence[Pair]])
 
 
-class _InUse:
-    """Of the process; of the environment it is read once, when it is first needed."""
-
-    def __init__(self) -> None:
-        self.now: Applied | None = None
-        self.lock = threading.RLock()
-
-
-_IN_USE = _InUse()
+_in_use: list[Applied] = []
+"""Of the process, the last; of the environment it is read once, when it is first needed."""
+_lock = threading.RLock()
 
 
 def apply(applied: Applied | None) -> None:
     """Let this hold from now on; None: what the environment says, or the defaults in the source."""
-    _IN_USE.now = applied
+    _in_use[:] = [] if applied is None else [applied]
 
 
 def applied() -> Applied:
@@ -61,11 +55,11 @@ def applied() -> Applied:
     Raises:
         UserError: if the environment names a file that is no flow with a program.
     """
-    if _IN_USE.now is None:
-        with _IN_USE.lock:
-            path = os.environ.get(VARIABLE)
-            if _IN_USE.now is None and path:
+    if not _in_use:
+        with _lock:
+            if not _in_use and (path := os.environ.get(VARIABLE)):
                 # Reading a flow takes packages that a program without one does not load: the face knows who can.
                 sys.modules[__name__.partition(".")[0]].use(path)
-            _IN_USE.now = _IN_USE.now or Applied()
-    return _IN_USE.now
+            elif not _in_use:
+                apply(Applied())
+    return _in_use[0]

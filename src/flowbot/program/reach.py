@@ -5,11 +5,11 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, cast
 
 from .params import Param, Value
+from .sites import of_user
 
 _MOST = 20_000
 """Objects that are looked at."""
@@ -103,4 +103,4 @@ def _own(module: str | None, home: str) -> bool:
     if top in sys.stdlib_module_names or top == _top(__name__):
         return top == "__main__"
     file: object = getattr(sys.modules.get(top), "__file__", None)
-    return not isinstance(file, str) or not {"site-packages", "dist-packages"} & set(Path(file).parts)
+    return not isinstance(file, str) or of_user(file)

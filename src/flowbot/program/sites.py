@@ -80,6 +80,11 @@ def _site(frame: FrameType) -> Site:
     return Site(code.co_filename, first or line, column, last or line, end)
 
 
+def of_user(file: str) -> bool:
+    """Whether a file of code is the user's: none of ours, of Python's, or of an installed package."""
+    return _owner(file, "") == "user"
+
+
 @lru_cache(4096)
 def _owner(file: str, function: str) -> str:
     """Whose code a frame runs; `end` where a task or the work of a thread begins."""

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping, Sequence
-from contextlib import nullcontext, suppress
-from contextvars import Token
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial, wraps
 from pathlib import Path
 from typing import Any, TypeVar, cast, overload
@@ -127,29 +126,19 @@ def _without_self(signature: inspect.Signature, arguments: dict[str, Any]) -> Ma
     return {name: value for name, value in arguments.items() if name != first or name not in ("self", "cls")}
 
 
-class _Running:
-    """While inside, code runs in this call; what it raises is how the call failed.
-
-    Args:
-        call: the call.
-        end: how a generator says that it has no more, which is no failure.
-    """
-
-    def __init__(self, call: Call, end: type[Exception] | tuple[()] = ()) -> None:
-        self._call = call
-        self._end = end
-        self._token: Token[Call | None] | None = None
-        self.failed = False
-
-    def __enter__(self) -> None:
-        self._token = current.set(self._call)
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, *_: object) -> None:
-        if self._token is not None:
-            current.reset(self._token)
-        if error is not None and not isinstance(error, self._end):
-            self.failed = True
-            self._call.failed(error)
+@contextmanager
+def _running(call: Call, *end: type[Exception]) -> Generator[None]:
+    """While inside, code runs in this call; what it raises is how the call failed, but for `end`, how a generator says that it has no more."""
+    token = current.set(call)
+    try:
+        yield
+    except end:
+        raise
+    except BaseException as error:
+        call.failed(error)
+        raise
+    finally:
+        current.reset(token)
 
 
 def _sync(function: Callable[..., Any], info: StepInfo) -> Callable[..., Any]:
@@ -161,7 +150,7 @@ def _sync(function: Callable[..., Any], info: StepInfo) -> Callable[..., Any]:
             return function(*args, **kwargs)
         if (known := call.stored) is not MISSING:
             return known
-        with _Running(call):
+        with _running(call):
             result = function(*args, **kwargs)
         if inspect.iscoroutine(result):  # a plain function that hands on what an async one gives
             return _awaited(call, cast("Coroutine[Any, Any, Any]", result))
@@ -172,7 +161,7 @@ def _sync(function: Callable[..., Any], info: StepInfo) -> Callable[..., Any]:
 
 
 async def _awaited(call: Call, work: Coroutine[Any, Any, Any]) -> Any:
-    with _Running(call):
+    with _running(call):
         result = await work
     call.done(result)
     return result
@@ -202,25 +191,22 @@ def _generator(function: Callable[..., Any], info: StepInfo) -> Callable[..., An
             yield from known
             return None
         made: Generator[Any, Any, Any] = function(*args, **kwargs)
-        running, given = _Running(call, StopIteration), list[Any]()
-        advance = partial(made.send, None)
-        try:
-            while True:
-                try:
-                    with running:
-                        given.append(advance())
-                except StopIteration as end:
-                    return end.value
-                try:
-                    advance = partial(made.send, (yield given[-1]))
-                except GeneratorExit:
-                    raise
-                except BaseException as error:
-                    advance = partial(made.throw, error)
-        finally:
-            made.close()
-            if not running.failed:
+        given, advance = list[Any](), partial(made.send, None)
+        while True:
+            try:
+                with _running(call, StopIteration):
+                    given.append(advance())
+            except StopIteration as end:
                 call.done(given)
+                return end.value
+            try:
+                advance = partial(made.send, (yield given[-1]))
+            except GeneratorExit:
+                made.close()
+                call.done(given)
+                raise
+            except BaseException as error:
+                advance = partial(made.throw, error)
 
     return called
 
@@ -235,26 +221,23 @@ def _async_generator(function: Callable[..., Any], info: StepInfo) -> Callable[.
                 yield each
             return
         made: AsyncGenerator[Any, Any] = function(*args, **kwargs)
-        running, given = _Running(call, StopAsyncIteration) if call is not None else nullcontext(), list[Any]()
-        advance = partial(made.asend, None)
+        given, advance = list[Any](), partial(made.asend, None)
         try:
             while True:
                 try:
-                    with running:
-                        item = await advance()
+                    with nullcontext() if call is None else _running(call, StopAsyncIteration):
+                        given.append(await advance())
                 except StopAsyncIteration:
-                    return
-                if call is not None:
-                    given.append(item)
+                    break
                 try:
-                    advance = partial(made.asend, (yield item))
+                    advance = partial(made.asend, (yield given[-1]))
                 except GeneratorExit:
-                    raise
+                    break
                 except BaseException as error:
                     advance = partial(made.athrow, error)
         finally:
             await made.aclose()
-            if call is not None and isinstance(running, _Running) and not running.failed:
-                call.done(given)
+        if call is not None:
+            call.done(given)
 
     return called

@@ -19,11 +19,7 @@ SPEAKERS = ("user", "assistant")
 """Of its turns."""
 
 
-class Missing:
-    """The type of `MISSING`."""
-
-
-MISSING: Final = Missing()
+MISSING: Final[Any] = object()
 """No result: None is one."""
 
 

@@ -15,9 +15,9 @@ from flowbot.fields.foreign import Closed
 from flowbot.lm.providers import providers
 from flowbot.lm.session import Session
 from flowbot.program.params import Param, Value
-from flowbot.runtime.lift.recordings import around, modules_in
+from flowbot.runtime.lift.recordings import modules_in
 from flowbot.runtime.traced.one_run import Bounds
-from flowbot.runtime.traced.recorded import Ran
+from flowbot.runtime.traced.recorded import Ran, around
 from flowbot.runtime.traced.run import ProgramRuns
 from flowbot.store import Store
 from flowbot.task.modules import Modules

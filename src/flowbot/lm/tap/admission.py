@@ -41,7 +41,9 @@ class Admission:
         let_in: Collection[str] | None,
     ) -> None:
         self.stopped: BaseException | None = None
+        """Why the program was stopped, also where it has caught that."""
         self.closed = False
+        """Whether the run is over."""
         self._replicate, self._scope, self._began, self._ended = replicate, scope, began, ended
         self._max_calls = max_calls
         self._due = None if let_in is None else {each: Future[None]() for each in let_in}

@@ -14,7 +14,7 @@ from flowbot.fields import UserError
 from flowbot.fields.secrets import public_url
 from flowbot.fields.yaml_core import MAX_DEPTH, deeper
 from flowbot.lm.client import Identity, Message, Request, Role, ToolUse
-from flowbot.lm.counted import as_count, as_object
+from flowbot.lm.counted import as_count, as_list, as_object
 from flowbot.lm.providers import providers
 from flowbot.lm.tiers import USUAL
 
@@ -211,7 +211,7 @@ def text_of(content: Any) -> str:
 def calls_of(message: Mapping[str, Any]) -> list[ToolUse]:
     """The tool calls of a message in any dialect: beside its content, among its parts, or an item of its own."""
     content: Any = message.get("content")
-    items: list[Any] = [message, *_list(message.get("tool_calls")), *_list(content)]
+    items: list[Any] = [message, *as_list(message.get("tool_calls")), *as_list(content)]
     found: list[ToolUse] = []
     for item in map(as_object, items):
         called = as_object(item.get("function")) or (item if item.get("type") in ("tool_use", "function_call") else {})
@@ -241,12 +241,8 @@ def _unpacked(body: bytes, packed: str) -> bytes:
 
 def _prompts(data: Mapping[str, Any]) -> int:
     """Each of several prompts is answered; a list of numbers is the tokens of one."""
-    prompts = _list(data.get("prompt"))
+    prompts = as_list(data.get("prompt"))
     return max(1, sum(not isinstance(each, int) for each in prompts))
-
-
-def _list(value: Any) -> list[Any]:
-    return cast("list[Any]", value) if isinstance(value, list) else []
 
 
 def _json(body: bytes) -> dict[str, Any] | None:

@@ -18,7 +18,6 @@ class Exchange:
 
     Args:
         scope: as the tap's `scope` gave it.
-        number: which of the equal requests in that scope, from 0.
         began: as the tap's `began` gave it when the call was made.
         body: the request's body.
         model: the model string, `PROVIDER/NAME`, of who answers.
@@ -34,7 +33,6 @@ class Exchange:
     """
 
     scope: str
-    number: int
     began: int
     body: Mapping[str, Any]
     model: str
@@ -53,22 +51,12 @@ class Exchange:
         """What a call and its reply tell."""
         asked = call.asked
         refused = reply.raw is not None and reply.raw.status >= 400
+        text, error = ("", reply.text) if refused else (reply.text, "")
+        model = call.model or f"{asked.identity.provider}/{asked.identity.name}"
         return cls(
-            scope=call.scope,
-            number=call.number,
-            began=call.began,
-            body=asked.data,
-            model=call.model or f"{asked.identity.provider}/{asked.identity.name}",
-            messages=asked.messages,
-            text="" if refused else reply.text,
-            calls=reply.calls,
-            usage=reply.usage,
-            seconds=reply.seconds,
-            stored=not call.sent,
-            error=reply.text if refused else "",
-            streamed=asked.streamed,
-            estimated=reply.estimated,
-        )
+            call.scope, call.began, asked.data, model, asked.messages, text, reply.calls, reply.usage, reply.seconds,
+            stored=not call.sent, error=error, streamed=asked.streamed, estimated=reply.estimated,
+        )  # fmt: skip
 
 
 @dataclass(slots=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
-from flowbot.lm.counted import as_object
+from flowbot.lm.counted import as_list, as_object
 
 WHOLE, STREAM = "generateContent", "streamGenerateContent"
 """How the path of a request ends, behind the model's name and a colon."""
@@ -17,7 +17,7 @@ def asked_as_chat(data: Mapping[str, Any], model: str) -> dict[str, Any]:
     """A request's body; its members may be in either spelling, as the endpoint takes both."""
     config = as_object(_member(data, "generationConfig"))
     system = _member(data, "systemInstruction")
-    turns = _list(data.get("contents"))
+    turns = as_list(data.get("contents"))
     return {
         "model": model,
         "messages": [*([{**_message(system), "role": "system"}] if system else []), *map(_message, turns)],
@@ -30,7 +30,7 @@ def asked_as_chat(data: Mapping[str, Any], model: str) -> dict[str, Any]:
 
 def answered_as_chat(found: Mapping[str, Any]) -> dict[str, Any]:
     """An answer's body. What is refused outright has no candidates."""
-    candidates = [as_object(each) for each in _list(found.get("candidates"))] or [{"finishReason": "BLOCKED"}]
+    candidates = [as_object(each) for each in as_list(found.get("candidates"))] or [{"finishReason": "BLOCKED"}]
     used = as_object(found.get("usageMetadata"))
     return {
         "model": found.get("modelVersion"),
@@ -57,8 +57,8 @@ def added_up(events: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     parts: list[Any] = []
     for each in events:
         whole |= each
-        parts += [part for one in _list(each.get("candidates")) for part in _parts(as_object(one).get("content"))]
-    ended = [as_object(each) for each in _list(whole.get("candidates"))]
+        parts += [part for one in as_list(each.get("candidates")) for part in _parts(as_object(one).get("content"))]
+    ended = [as_object(each) for each in as_list(whole.get("candidates"))]
     if whole.get("promptFeedback") and not ended:
         return whole
     reason = next((each.get("finishReason") for each in ended if each.get("finishReason")), None)
@@ -76,12 +76,8 @@ def _message(content: Any) -> dict[str, Any]:
 
 
 def _parts(content: Any) -> list[Any]:
-    return _list(as_object(content).get("parts"))
+    return as_list(as_object(content).get("parts"))
 
 
 def _member(held: Mapping[str, Any], name: str) -> Any:
     return held.get(name, held.get("".join(f"_{each.lower()}" if each.isupper() else each for each in name)))
-
-
-def _list(value: Any) -> list[Any]:
-    return cast("list[Any]", value) if isinstance(value, list) else []

@@ -16,9 +16,8 @@ from flowbot.fields.secrets import declare_headers, hide_text, is_secret_header
 from flowbot.lm.client import Raw, Reply
 
 from .asked import Answer, Asked, dialect_of
-from .processes import follow_processes
+from .started import follow
 from .tap import Tap, tapping
-from .threads import copy_contexts
 
 LIBRARIES = ("httpx", "httpx2")
 _seen: set[tuple[bytes, ...]] = set()
@@ -38,8 +37,7 @@ def install() -> None:
     with _lock:
         if not _installed:
             _installed = True
-            copy_contexts()
-            follow_processes()
+            follow()
             for name in LIBRARIES:
                 wrapt.register_post_import_hook(_patch, name)
 
@@ -50,10 +48,8 @@ def _patch(library: Any) -> None:
 
 
 def _send(library: Any, wrapped: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    tap = tapping.get()
-    request = args[0] if args else kwargs.get("request")
-    asked = None if tap is None else _asked(tap, request)
-    if tap is None or asked is None:
+    tap, request = tapping.get(), args[0] if args else kwargs.get("request")
+    if tap is None or (asked := _asked(tap, request)) is None:
         return wrapped(*args, **kwargs)
 
     def once() -> Answer:
@@ -70,10 +66,8 @@ async def _asend(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> Any:
-    tap = tapping.get()
-    request = args[0] if args else kwargs.get("request")
-    asked = None if tap is None else _asked(tap, request)
-    if tap is None or asked is None:
+    tap, request = tapping.get(), args[0] if args else kwargs.get("request")
+    if tap is None or (asked := _asked(tap, request)) is None:
         return await wrapped(*args, **kwargs)
 
     async def once() -> Answer:

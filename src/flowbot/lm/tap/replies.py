@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, cast
+from typing import Any
 
 from flowbot.fields import InfrastructureError, Usage
 from flowbot.fields.bounds import MESSAGE_BYTES
 from flowbot.fields.secrets import known
 from flowbot.lm.client import Finish, Raw, Reply
-from flowbot.lm.counted import as_count, as_object, count_thought, count_usage
+from flowbot.lm.counted import as_count, as_list, as_object, count_thought, count_usage
 from flowbot.lm.http_faults import (
     ErrorDetails,
     HttpFault,
@@ -63,7 +63,7 @@ def read_reply(asked: Asked, answer: Answer, seconds: float) -> Reply:
         return _refused(_fault(shown, answer, read_error(text), answer.status), raw, seconds)
     events = _events(text) if "event-stream" in raw.type or text.startswith(("data:", "event:")) else None
     if asked.dialect == STREAM and text.startswith("["):  # as it comes to who does not ask for events
-        events = _list(as_object(json_object(f'{{"events": {text}}}')).get("events"))
+        events = as_list(as_object(json_object(f'{{"events": {text}}}')).get("events"))
     found = json_object(text) if events is None else _whole(asked, events)
     if found is None:
         what = "the answer broke off" if events else "answered with something that is no JSON object"
@@ -98,10 +98,10 @@ def _served() -> Usage:
 
 
 def _reply(asked: Asked, found: Mapping[str, Any], raw: Raw, seconds: float) -> Reply:
-    choices = [as_object(each) for each in _list(found.get("choices"))]
+    choices = [as_object(each) for each in as_list(found.get("choices"))]
     said = (
         [as_object(each.get("message")) or each for each in choices]
-        or [as_object(each) for each in _list(found.get("output"))]
+        or [as_object(each) for each in as_list(found.get("output"))]
         or [found]
     )
     text = "\n".join(filter(None, map(_said, said)))
@@ -159,7 +159,7 @@ def _events(text: str) -> list[dict[str, Any]]:
 def _whole(asked: Asked, events: list[dict[str, Any]]) -> dict[str, Any] | None:
     """The answer that events add up to; None where they do not come to an end."""
     fault = next((each for each in events if each.get("error")), None)
-    if (fault is not None and "type" not in fault) or (fault is not None and fault.get("type") == "error"):
+    if fault is not None and fault.get("type", "error") == "error":
         return fault
     match asked.dialect:
         case "messages":
@@ -181,10 +181,8 @@ def _message(events: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
             case "message_start":
                 whole = dict(as_object(each.get("message")))
             case "content_block_start":
-                _grow(
-                    whole,
-                    {"content": [{**as_object(each.get("content_block")), "index": each.get("index"), "input": ""}]},
-                )
+                block = {**as_object(each.get("content_block")), "index": each.get("index"), "input": ""}
+                _grow(whole, {"content": [block]})
             case "content_block_delta":
                 told = as_object(each.get("delta"))
                 part = {"index": each.get("index"), "text": told.get("text"), "input": told.get("partial_json")}
@@ -203,7 +201,7 @@ def _chunks(events: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
     whole: dict[str, Any] = {}
     for each in events:
         _grow(whole, each)
-    choices = [as_object(each) for each in _list(whole.get("choices"))]
+    choices = [as_object(each) for each in as_list(whole.get("choices"))]
     if not choices or not all(each.get("finish_reason") for each in choices):
         return None
     return {**whole, "choices": [{**each, "message": each.get("delta")} for each in choices]}
@@ -217,8 +215,8 @@ def _grow(whole: dict[str, Any], part: Mapping[str, Any]) -> None:
             held = whole[name] = as_object(old)
             _grow(held, as_object(new))
         elif isinstance(new, list):
-            items = whole[name] = _list(old)
-            for item in map(as_object, _list(new)):
+            items = whole[name] = as_list(old)
+            for item in map(as_object, as_list(new)):
                 there = next((each for each in items if each.get("index") == item.get("index")), None)
                 if there is None:
                     items.append(there := {})
@@ -227,7 +225,3 @@ def _grow(whole: dict[str, Any], part: Mapping[str, Any]) -> None:
             whole[name] = f"{old or ''}{new}"
         elif new or name == "index":
             whole[name] = new
-
-
-def _list(value: Any) -> list[Any]:
-    return cast("list[Any]", value) if isinstance(value, list) else []

@@ -36,7 +36,7 @@ class BlockingCallError(UserError):
         )
 
 
-class Tap:
+class Tap(Admission):
     """The model calls of one run of a program. It is made on the event loop that the run's session works on.
 
     Put it into `tapping`, and every exchange of httpx's clients with a model goes past it, in threads and tasks that are started
@@ -74,10 +74,10 @@ class Tap:
         let_in: Collection[str] | None = None,
         answer: Callable[[Asked], Answer | None] | None = None,
     ) -> None:
+        super().__init__(replicate, scope, began, ended, max_calls=max_calls, let_in=let_in)
         self.models = models
         self.keys: list[tuple[Identity | None, str]] = []
         """Under which the replies of its calls are stored, each with who was asked; None for the run's own model."""
-        self._admission = Admission(replicate, scope, began, ended, max_calls=max_calls, let_in=let_in)
         self._purpose = purpose
         self._heard = heard
         self._answer = answer
@@ -87,34 +87,14 @@ class Tap:
         self._passages: list[Passage] = []
         self._asking: set[Future[Reply]] = set()
 
-    @property
-    def stopped(self) -> BaseException | None:
-        """Why the program was stopped, also where it has caught that."""
-        return self._admission.stopped
-
-    @property
-    def closed(self) -> bool:
-        """Whether the run is over."""
-        return self._admission.closed
-
-    @property
-    def calls(self) -> int:
-        """Calls that were let in so far."""
-        return self._admission.calls
-
-    @property
-    def let_in(self) -> list[str]:
-        """Which those are, in an order of their own."""
-        return self._admission.let_in
-
     async def settle(self) -> None:
         """The program has ended: nothing new is let in, and what was let in ends, is stored and told, whether or not somebody still waits."""
-        await self._admission.settle()
+        await super().settle()
         await self.models.settled(self.keys)
 
     def close(self) -> None:
         """The run is over: whoever still calls, or waits, is stopped. May be called twice."""
-        self._admission.closed = True
+        self.closed = True
         for each in list(self._asking):
             each.cancel()
         while self._passages:
@@ -132,7 +112,7 @@ class Tap:
             Stop: on the loop's own thread.
         """
         if threading.get_ident() == self._thread:
-            raise self._admission.stop(BlockingCallError())
+            raise self.stop(BlockingCallError())
 
     def threads(self, loop: asyncio.AbstractEventLoop) -> Executor | None:
         """Where a program that runs on the tap's own loop has its blocking calls made, so that they leave alone the threads by which they
@@ -159,7 +139,7 @@ class Tap:
         Raises:
             Stop: for a request to a model that may not be sent.
         """
-        with self._admission.stopping():
+        with self.stopping():
             return self.models.read(url, headers, body)
 
     def call(self, asked: Asked, send: Callable[[], Answer]) -> Reply:
@@ -170,15 +150,15 @@ class Tap:
         """
         self.require_thread()
         try:
-            with self._admission.entered(asked) as call:
+            with self.entered(asked) as call:
                 errand = Errand(send)
                 asking = self._submit(self._ask(call, errand.post))
                 errand.run(asking)
-                with self._admission.stopping():
+                with self.stopping():
                     reply = asking.result()
                 return self._told(call, reply)
         except Stop:
-            wait(*self._admission.under_way())
+            wait(*self.under_way())
             raise
 
     async def acall(self, asked: Asked, send: Callable[[], Coroutine[Any, Any, Answer]]) -> Reply:
@@ -189,7 +169,7 @@ class Tap:
         """
         here = asyncio.get_running_loop()
         try:
-            with self._admission.entered(asked) as call, self._admission.stopping():
+            with self.entered(asked) as call, self.stopping():
                 if here is self._loop:
                     reply = await self._ask(call, send)
                 else:
@@ -197,7 +177,7 @@ class Tap:
                     reply = await asyncio.wrap_future(self._submit(self._ask(call, post)))
                 return self._told(call, reply)
         except Stop:
-            await ended(*self._admission.under_way())
+            await ended(*self.under_way())
             raise
 
     async def _ask(self, call: Call, send: Send) -> Reply:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from flowbot.lm.counted import as_count
-from flowbot.runtime.traced.recorded import Recorded
+from flowbot.runtime.traced.recorded import Recorded, around
 
 from .calls import CallMade
 
@@ -38,15 +38,6 @@ def calls_of(events: Sequence[Recorded], program: Callable[..., Any]) -> tuple[C
         elif each.kind != "model" and each.id not in holders and all(outer.id in holders for outer in outside[each.id]):
             found.append(_function(each, outside[each.id], program))
     return tuple(found)
-
-
-def around(event: Recorded, by_id: Mapping[str, Recorded]) -> list[Recorded]:
-    """The steps that a call was made in, the outermost first."""
-    found: list[Recorded] = []
-    while event.parent is not None and (outer := by_id.get(event.parent)) is not None:
-        found.insert(0, outer)
-        event = outer
-    return found
 
 
 def _place(event: Recorded) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from flowbot.runtime.trace import Step, StepEdge, ToolCall, node_path
 from .order import addresses
 from .provenance import edges
 from .recorded import Edge, Ran, Recorded
+from .seen import plain
 from .texts import Found, found
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ def assembled(holder: Step, ran: Ran) -> tuple[Step, ...]:
         if id in ran.filled:
             place = f"{path}:{by_id[id].name}"
             inner += [_within(each, address, place) for each in ran.filled[id].steps]
-    own = tuple(f"{path}:{name}" for name in ran.read_outside if name not in sent)
+    inside = {name for each in events for name in each.texts}
+    own = tuple(f"{path}:{name}" for name in ran.texts if name not in sent | inside)
     return _wired(replace(holder, texts=own, seconds=_seconds(names, read, by_id)), read.get("", ()), names), *inner
 
 
@@ -53,32 +55,17 @@ def _found(exchange: Exchange, ran: Ran) -> Found:
 
 
 def _step(event: Recorded, address: str, asked: Found | None, texts: Sequence[str], path: str) -> Step:
+    held = tuple(f"{path}:{name}" for name in (texts if asked is None else asked.texts))
     if event.kind == "model" and asked is not None:
-        exchange: Exchange = event.exchange
+        said: Exchange = event.exchange
         return Step(
-            address,
-            "model",
-            dict(asked.inputs),
-            None if exchange.error else {"reply": exchange.text},
-            exchange.error,
-            tuple(exchange.messages),
-            exchange.text,
-            exchange.usage,
-            exchange.seconds,
-            calls=tuple(ToolCall(each.name, _arguments(each.arguments), None) for each in exchange.calls),
-            texts=tuple(f"{path}:{name}" for name in asked.texts),
-        )
-    gave = None if event.gave is None else {"result": _plain(event.gave.value)}
-    inputs = {name: _plain(each.value) for name, each in event.given.items()}
-    return Step(
-        address,
-        event.kind,
-        inputs,
-        gave,
-        hide_known(event.error),
-        texts=tuple(f"{path}:{name}" for name in texts),
-        function=event.function,
-    )
+            address, "model", dict(asked.inputs), None if said.error else {"reply": said.text}, said.error,
+            tuple(said.messages), said.text, said.usage, said.seconds, texts=held,
+            calls=tuple(ToolCall(each.name, _arguments(each.arguments), None) for each in said.calls),
+        )  # fmt: skip
+    gave = None if event.gave is None else {"result": plain(event.gave.value, hide_known)}
+    inputs = {name: plain(each.value, hide_known) for name, each in event.given.items()}
+    return Step(address, event.kind, inputs, gave, hide_known(event.error), texts=held, function=event.function)
 
 
 def _wired(step: Step, read: Sequence[Edge], names: Mapping[str, str]) -> Step:
@@ -108,14 +95,3 @@ def _arguments(text: str) -> Mapping[str, Any]:
     except (ValueError, RecursionError):
         read = text
     return cast("dict[str, Any]", read) if isinstance(read, dict) else {"text": text}
-
-
-def _plain(value: Any) -> Any:
-    """Without what no JSON can hold, and without known secrets."""
-    if isinstance(value, float) and not abs(value) < float("inf"):
-        return str(value)
-    if isinstance(value, str):
-        return hide_known(value)
-    if isinstance(value, dict):
-        return {hide_known(name): _plain(each) for name, each in cast("dict[str, Any]", value).items()}
-    return [_plain(each) for each in cast("list[Any]", value)] if isinstance(value, list) else value

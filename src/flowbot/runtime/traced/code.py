@@ -18,9 +18,9 @@ from flowbot.program.sites import Site
 Name = tuple[str, str]
 """A variable, and the attribute or key of it that is meant; "" for all of it."""
 Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Module
-_LOOPS = (ast.For, ast.AsyncFor, ast.While)
+LOOPS = (ast.For, ast.AsyncFor, ast.While)
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _LEAVES = (ast.Return, ast.Raise, ast.Break, ast.Continue)
 _MOST_LETTERS = 2_000_000
 
@@ -100,7 +100,7 @@ class Source:
             for block in _blocks(holder):
                 if part in block:
                     place = block.index(part)
-                    others = block[:place] + (block[place + 1 :] if isinstance(holder, _LOOPS) else [])
+                    others = block[:place] + (block[place + 1 :] if isinstance(holder, LOOPS) else [])
                     found += [each for other in others for each in self.exits(other)]
             if isinstance(holder, Function):
                 break

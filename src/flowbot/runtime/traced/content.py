@@ -9,7 +9,7 @@ from typing import Any, cast, get_args
 
 from .atoms import SHORTEST, Leaf, leaves, literals, normal, numbers_in, pieces, spots, windows, words
 from .code import source
-from .recorded import How, Recorded
+from .recorded import How, Recorded, around
 from .seen import Seen, seen
 from .slices import Past, Slice
 
@@ -206,11 +206,7 @@ class Content:
 
     def around(self, event: Recorded) -> list[str]:
         """The steps around a call."""
-        found: list[str] = []
-        while event.parent is not None and event.parent in self.of:
-            found.append(event.parent)
-            event = self.of[event.parent]
-        return found
+        return [each.id for each in around(event, self.of)]
 
 
 def _spots(text: str, atom: str) -> list[tuple[int, int]]:
@@ -223,13 +219,8 @@ def _view(value: Seen) -> _View:
     texts = list(dict.fromkeys(each.text for each in every if not each.number))
     numbers = {each.text for each in every if each.number}
     parsed = {leaf for text in _raw(value.value) if text.lstrip()[:1] in ("{", "[") for leaf in pieces(text)}
-    return _View(
-        texts,
-        {*texts, *parsed},
-        numbers,
-        {id(each): each for each in value.objects},
-        any(isinstance(each, bool) for each in _parts(value.value)),
-    )
+    silent = any(isinstance(each, bool) for each in _parts(value.value))
+    return _View(texts, {*texts, *parsed}, numbers, {id(each): each for each in value.objects}, silent)
 
 
 def _parts(value: Any) -> Iterable[Any]:

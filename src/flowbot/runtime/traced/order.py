@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, cast
 
 from flowbot.fields.canonical import stable_hash
 
 from .recorded import Edge, Recorded
+from .seen import plain
 
 
 def addresses(events: Sequence[Recorded], edges: Sequence[Edge], path: str = "") -> dict[str, str]:
@@ -26,9 +26,7 @@ def addresses(events: Sequence[Recorded], edges: Sequence[Edge], path: str = "")
     inner: dict[str | None, list[Recorded]] = {}
     for each in events:
         inner.setdefault(each.parent, []).append(each)
-    handed = {
-        each.id: stable_hash({name: _plain(value.value) for name, value in each.given.items()}) for each in events
-    }
+    handed = {each.id: stable_hash({name: plain(value.value) for name, value in each.given.items()}) for each in events}
     alike = _colours(events, edges, depths, handed)
     found: dict[str, str] = {}
 
@@ -59,39 +57,22 @@ def _colours(
         if each.reader:
             near[each.source].append((f"read {each.part}", each.reader))
             near[each.reader].append((f"reads {each.part}", each.source))
+    gave = {each.id: None if each.gave is None else plain(each.gave.value) for each in events}
     colours = {
-        each.id: stable_hash(
-            [
-                each.function or each.name,
-                depths[each.id],
-                handed[each.id],
-                each.error,
-                None if each.gave is None else _plain(each.gave.value),
-            ]
-        )
+        each.id: stable_hash([each.function or each.name, depths[each.id], handed[each.id], each.error, gave[each.id]])
         for each in events
     }
     ends = {each.source for each in edges if not each.reader}
     colours = {name: f"{colour}{name in ends}" for name, colour in colours.items()}
-    while True:
-        colours = _refined(colours, near)
-        several = [colour for colour, number in Counter(colours.values()).items() if number > 1]
-        if not several:
-            return colours
-        # They may stand for each other, but what hangs on one must not be taken for what hangs on another: one is told apart.
-        first = next(name for name, colour in colours.items() if colour == min(several))
-        colours[first] += "'"
-
-
-def _refined(colours: dict[str, str], near: Mapping[str, Sequence[tuple[str, str]]]) -> dict[str, str]:
-    """Hashes that tell apart also what is linked with calls that are told apart."""
     kinds = 0
-    while kinds < len(set(colours.values())) < len(colours):
+    while (now := len(set(colours.values()))) < len(colours):
+        if now == kinds:
+            # They may stand for each other, but what hangs on one must not be taken for what hangs on another: one is told apart.
+            alike = min(colour for colour, number in Counter(colours.values()).items() if number > 1)
+            colours[next(name for name, colour in colours.items() if colour == alike)] += "'"
         kinds = len(set(colours.values()))
-        colours = {
-            name: stable_hash([colour, *sorted([tag, colours[other]] for tag, other in near[name])])
-            for name, colour in colours.items()
-        }
+        linked = {name: sorted([tag, colours[other]] for tag, other in near[name]) for name in colours}
+        colours = {name: stable_hash([colour, *linked[name]]) for name, colour in colours.items()}
     return colours
 
 
@@ -118,12 +99,3 @@ def _depths(events: Sequence[Recorded], edges: Iterable[Edge]) -> dict[str, int]
 def _sortable(address: str) -> list[tuple[str, int]]:
     parts = (part.rstrip("]").rpartition("[") for part in address.split("/"))
     return [(name, int(number) if number.isdigit() else 0) for name, _, number in parts]
-
-
-def _plain(value: Any) -> Any:
-    """Without what no canonical JSON can hold."""
-    if isinstance(value, float) and not abs(value) < float("inf"):
-        return str(value)
-    if isinstance(value, dict):
-        return {name: _plain(each) for name, each in cast("dict[str, Any]", value).items()}
-    return [_plain(each) for each in cast("list[Any]", value)] if isinstance(value, list) else value

@@ -69,6 +69,15 @@ class Recorded:
         self.error, self.ended = (str(error) or type(error).__name__)[:2000], tick()
 
 
+def around(event: Recorded, by_id: Mapping[str, Recorded]) -> list[Recorded]:
+    """The steps that a call was made in, the outermost first."""
+    found: list[Recorded] = []
+    while event.parent is not None and (outer := by_id.get(event.parent)) is not None:
+        found.insert(0, outer)
+        event = outer
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Edge:
     """One call read another.
@@ -98,7 +107,6 @@ class Ran:
         texts: the texts that it read, as they were, by name.
         turns: the worked examples that it read as turns, by the name of their text.
         values: the values that it read.
-        read_outside: names of the texts that were read in no step.
         filled: what ran in its places, by the id of the call.
         calls: model calls that it made.
         steps: where it ran on a worker, its own step and those inside, in place of all that.
@@ -110,7 +118,6 @@ class Ran:
     texts: Mapping[str, str] = field(default_factory=dict[str, str])
     turns: Mapping[str, Sequence[Pair]] = field(default_factory=dict[str, Sequence[Pair]])
     values: Mapping[str, Scalar] = field(default_factory=dict[str, Scalar])
-    read_outside: tuple[str, ...] = ()
     filled: Mapping[str, Trace] = field(default_factory=dict[str, "Trace"])
     calls: int = 0
     steps: tuple[Step, ...] = ()

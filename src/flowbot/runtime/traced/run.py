@@ -21,9 +21,9 @@ from flowbot.fields import Field, ModelError, StepError, UserError, stable_hash
 from flowbot.fields.bounds import bounded, raised
 from flowbot.fields.secrets import hide_known
 from flowbot.lm.client import Identity
+from flowbot.program.sites import of_user
 from flowbot.runtime.executors.sending import SendingExecutor
 from flowbot.runtime.jsonlike import to_outputs
-from flowbot.task.imports import is_installed
 from flowbot.task.programs import UserProgram
 from flowbot.workflow.nodes import ProgramNode
 from flowbot.workflow.parameters import ProgramParameters
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 32
 """Programs that run in threads of their own at the same time."""
-_OWN = Path(__file__).parents[2]
 
 
 class ProgramRuns:
@@ -211,7 +210,7 @@ class ProgramRuns:
         ran = Ran(
             None if said else result, bounded(hide_known(f"program {program.name}: {said}")) if said else "",
             watching.recorder.events(), dict(watching.texts), dict(watching.turned), dict(watching.values),
-            tuple(watching.read_outside), dict(watching.filled), run.tap.calls,
+            dict(watching.filled), run.tap.calls,
         )  # fmt: skip
         return ran, run.tap
 
@@ -252,14 +251,8 @@ def _key(
     """Under which a time-out is stored, or what was let in of too many calls: it must come again in a replay, however fast that is, and
     not where another model answers."""
     told = parameters.model_dump(mode="json", exclude_defaults=True)
-    where = [
-        bounds.base,
-        bounds.replicate,
-        bounds.example,
-        bounds.max_calls,
-        program.timeout,
-        model.name if model else "",
-    ]
+    name = model.name if model else ""
+    where = [bounds.base, bounds.replicate, bounds.example, bounds.max_calls, program.timeout, name]
     return stable_hash({"program": program.identity, "inputs": dict(inputs), "parameters": told, "where": where})
 
 
@@ -298,9 +291,5 @@ def _is_async(function: Callable[..., Any]) -> bool:
 
 def place_of(error: BaseException) -> str:
     """`FILE:LINE: ` of the line of the user's own code that ran last before `error`; "" if there is none."""
-    found = ""
-    for frame, line in walk_tb(error.__traceback__):
-        file = Path(frame.f_code.co_filename)
-        if not file.is_relative_to(_OWN) and not str(file).startswith("<frozen") and not is_installed(file):
-            found = f"{file.name}:{line}: "
-    return found
+    own = [(file, line) for frame, line in walk_tb(error.__traceback__) if of_user(file := frame.f_code.co_filename)]
+    return f"{Path(own[-1][0]).name}:{own[-1][1]}: " if own else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import date, time
 from enum import Enum
@@ -38,6 +38,17 @@ def seen(value: object) -> Seen:
     """A value as it is now."""
     look = _Look()
     return Seen(look.plain(value, 0), tuple(look.objects.values()))
+
+
+def plain(value: Any, told: Callable[[str], str] = str) -> Any:
+    """What was seen without what no JSON can hold, each text as it is `told`."""
+    if isinstance(value, float) and not abs(value) < float("inf"):
+        return str(value)
+    if isinstance(value, dict):
+        return {told(name): plain(each, told) for name, each in cast("dict[str, Any]", value).items()}
+    if isinstance(value, list):
+        return [plain(each, told) for each in cast("list[Any]", value)]
+    return told(value) if isinstance(value, str) else value
 
 
 class _Look:

@@ -6,10 +6,22 @@ import ast
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from .code import Binding, Function, Name, Source, choices, covers, names, parameters, same, source
+from .code import (
+    COMPREHENSIONS,
+    LOOPS,
+    Binding,
+    Function,
+    Name,
+    Source,
+    choices,
+    covers,
+    names,
+    parameters,
+    same,
+    source,
+)
 from .recorded import Recorded
 
-_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _MOST_NAMES = 200
 
 
@@ -125,7 +137,7 @@ class Slices:
         if not event.sites.whole or len(same) == 1:
             return event.sites.whole
         chain = self._walk(event).chain
-        loops = (*_COMPREHENSIONS, ast.For, ast.AsyncFor, ast.While)
+        loops = (*COMPREHENSIONS, *LOOPS)
         again = any(isinstance(holder, loops) for spot in chain for holder, _ in spot.read.around(spot.node))
         return again and len({each.kind == "model" for each in same}) == 1
 
@@ -254,8 +266,8 @@ class _Walk:
 def _repeated(read: Source, node: ast.AST, piece: ast.AST) -> bool:
     """Whether a call stands in a comprehension that stands in a piece."""
     for holder, part in read.around(node):
-        if isinstance(holder, _COMPREHENSIONS) and part is not holder.generators[0]:
+        if isinstance(holder, COMPREHENSIONS) and part is not holder.generators[0]:
             return True
         if holder is piece or part is piece:
             return False
-    return isinstance(piece, _COMPREHENSIONS)
+    return isinstance(piece, COMPREHENSIONS)

@@ -16,11 +16,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
-from flowbot.task.imports import is_installed
+from flowbot.program.sites import of_user
 
 _LATE = 2.0
 """Seconds for which a loop does nothing else, so that it counts as held up."""
-_OWN = Path(__file__).parents[2]
 _log = logging.getLogger(__name__)
 
 
@@ -69,8 +68,7 @@ class Stalls:
         """`FILE:LINE` of the innermost line of the user's own that the loop runs now; "" where it runs none."""
         frame: FrameType | None = sys._current_frames().get(self._thread)  # pyright: ignore[reportPrivateUsage]
         while frame is not None:
-            file = Path(frame.f_code.co_filename)
-            if not (str(file).startswith("<") or file.is_relative_to(_OWN) or is_installed(file)):
-                return f"{file.name}:{frame.f_lineno}"
+            if of_user(frame.f_code.co_filename):
+                return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"
             frame = frame.f_back
         return ""

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from flowbot.fields import BudgetExceeded, InfrastructureError, Paused, RefusedError, StepError, UserError, stable_hash
 from flowbot.fields.secrets import hide_known
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from .kept import Kept, Pure
 
+T = TypeVar("T")
 Fill = Callable[[str, Mapping[str, object]], Awaitable["Trace | None"]]
 """Runs what fills a place; None where nothing does."""
 
@@ -55,20 +56,16 @@ class StepCall:
         """As of `Call`: from a thread it waits for the store; on the loop's own thread what is in memory serves."""
         if self.pure is None:
             return MISSING
-        store, loop = self.watching.kept, self.watching.loop
-        if threading.get_ident() == self.watching.thread:
-            return self._taken(store.peek(self.pure))
-        return self._taken(asyncio.run_coroutine_threadsafe(store.get(self.pure), loop).result())
+        kept, watching = self.watching.kept, self.watching
+        if threading.get_ident() == watching.thread:
+            return self._taken(kept.peek(self.pure))
+        return self._taken(asyncio.run_coroutine_threadsafe(kept.get(self.pure), watching.loop).result())
 
     async def known(self) -> Any:
         """As of `Call`."""
         if self.pure is None:
             return MISSING
-        store, loop = self.watching.kept, self.watching.loop
-        if asyncio.get_running_loop() is loop:
-            return self._taken(await store.get(self.pure))
-        found = asyncio.run_coroutine_threadsafe(store.get(self.pure), loop)
-        return self._taken(await asyncio.wrap_future(found))
+        return self._taken(await self.watching.at_home(self.watching.kept.get(self.pure)))
 
     def _taken(self, row: Mapping[str, Any] | None) -> Any:
         if row is None or "outputs" not in row:
@@ -115,8 +112,6 @@ class Watching:
     turned: dict[str, Sequence[Pair]] = field(default_factory=dict[str, Sequence[Pair]])
     """Worked examples that were read as turns."""
     values: dict[str, Scalar] = field(default_factory=dict[str, Scalar])
-    read_outside: dict[str, None] = field(default_factory=dict[str, None])
-    """Texts that were read in no step."""
     filled: dict[str, Trace] = field(default_factory=dict[str, "Trace"])
     """What ran in places, by the id of the call."""
     stopped: BaseException | None = None
@@ -132,10 +127,7 @@ class Watching:
         told = self.parameters.text(param.name, self.example)
         text = str(param.default) if told is None else told
         self.texts[param.name] = text
-        inside = self._inside()
-        if inside is None:
-            self.read_outside[param.name] = None
-        else:
+        if (inside := self._inside()) is not None:
             inside.open.texts[param.name] = None
         return text
 
@@ -159,8 +151,10 @@ class Watching:
     async def slot(self, name: str, values: Mapping[str, object]) -> Any:
         """As of `Watcher`."""
         work = self._placed(name, values)
-        if work is None:
-            return next(iter(values.values()))
+        return next(iter(values.values())) if work is None else await self.at_home(work)
+
+    async def at_home(self, work: Coroutine[Any, Any, T]) -> T:
+        """What comes of some work for the run's own loop."""
         if asyncio.get_running_loop() is self.loop:
             return await work
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self.loop))
