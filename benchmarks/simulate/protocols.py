@@ -114,7 +114,8 @@ def aflow(task: Task, budget: int, seed: int, tuned: bool = False) -> tuple[Prog
         tuned: whether each new structure gets judged draws of texts.
     """
     tuner = Tuner(Bandit(cast("Any", [Texts(("demonstrate", "rewrite"))]), wanders=False), PosteriorJudge())
-    tree = Tree(cast("Any", Writer()), tuner if tuned else None)
+    tree = Tree(cast("Any", Writer()))
+    tree.kept.tuner = tuner if tuned else None
     joins = few(task.n, budget / task.start.cost)
     return _run(PoolLoop(tree, AsAdopted() if joins else Confirm(), joins), task, budget, seed)
 

@@ -13,25 +13,29 @@ from dataclasses import dataclass
 from itertools import chain, combinations, product
 from pathlib import Path
 
-from metrics import FROM_PHOTO, FROM_TEXT, LANGUAGES, REPAIRS, Data, simulate
+from metrics import FROM_PHOTO, FROM_TEXT, LANGUAGES, REPAIRS, TRANSLATE, Data, simulate
 
 SEED = 11
 SIZES = {"train": 40, "val": 40, "test": 60}
-TOOLS = """denoise: photo -> photo without noise
-deblur: photo -> photo without blur
-upscale: photo without noise and blur -> larger photo
-colourise: grey photo -> photo in colour
-caption: photo -> caption in English
-classify: photo -> label in English
-detect: photo -> object list in English
-answer_photo: photo and question -> answer in English
-summarise: English text -> summary
-feeling: English text -> feeling
-fill_gap: English text with a gap -> sentence
-answer_text: English text and question -> answer
-continue_text: English text -> story
-draw: English text -> drawing
-to_english, to_german, to_french, to_spanish: text -> the same in that language"""
+TOOLS = {
+    "denoise": "removes noise from a photo",
+    "deblur": "removes blur from a photo",
+    "upscale": "enlarges a photo that has neither noise nor blur",
+    "colourise": "gives colours to a black-and-white photo",
+    "caption": "writes a caption of a photo, in English",
+    "classify": "names what a photo shows, in English",
+    "detect": "lists the things on a photo, in English",
+    "answer_photo": "answers a question about a photo, in English",
+    "summarise": "makes a short version of an English text",
+    "feeling": "says how the writer of an English text feels",
+    "fill_gap": "fills the gap of an English sentence",
+    "answer_text": "answers a question about an English text",
+    "continue_text": "writes a story about an English text",
+    "draw": "draws what an English text says",
+    **{tool: f"translates a text into {language}" for tool, language in TRANSLATE.items()},
+}
+OTHERS = (2, 4)
+"""How many tools of a request its plan does not need."""
 WORDS = {"noise": "noisy", "blur": "blurred", "low resolution": "low-resolution", "grey": "black-and-white"}
 OPENINGS = {
     "train": ("From {source}, make {goal}.", "You are given {source}. What is needed is {goal}.", "Turn {source} into {goal}."),
@@ -142,7 +146,7 @@ def deal(rng: random.Random) -> dict[str, list[dict[str, object]]]:
             rows[split].append(
                 {
                     "id": f"{split}-{len(rows[split]) + 1:03d}",
-                    "tools": TOOLS,
+                    "tools": toolbox(rng, plan),
                     "request": said(case, opening),
                     "plan": plan,
                     "family": f"{split}-{OPENINGS[split].index(opening) + 1}",
@@ -152,6 +156,12 @@ def deal(rng: random.Random) -> dict[str, list[dict[str, object]]]:
             )
         rng.shuffle(rows[split])
     return rows
+
+
+def toolbox(rng: random.Random, plan: list[str]) -> str:
+    """The tools that a request comes with: those of its plan among some others, in any order."""
+    names = [*plan, *rng.sample([tool for tool in TOOLS if tool not in plan], rng.randint(*OTHERS))]
+    return "\n".join(f"{tool}: {TOOLS[tool]}" for tool in rng.sample(names, len(names)))
 
 
 def shown(data: Data) -> dict[str, object]:

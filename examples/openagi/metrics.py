@@ -2,7 +2,7 @@
 
 Each tool takes data of one kind and gives data of another. The simulator keeps what is known of the data: its kind, the faults of the photo
 that it comes from, and its language. A plan is worth the share of what was wanted that is reached, times the share of its steps that ran and
-changed something. So a plan that breaks, or that lists all tools in the hope that the right ones are among them, is worth little.
+changed something; a step that cannot run is passed over. So a plan that lists all tools in the hope that the right ones are among them is worth little.
 """
 
 import re
@@ -69,7 +69,7 @@ def step(tool: str, data: Data) -> Data | str:
 def reached(start: Data, wanted: Data, end: Data) -> dict[str, bool]:
     """What was wanted and is not so from the start, and whether it is so at the end."""
     there = end.what == wanted.what
-    goals = {f"without {fault}": there and fault not in end.faults for fault in sorted(start.faults - wanted.faults)}
+    goals = {f"without {fault}": fault not in end.faults for fault in sorted(start.faults - wanted.faults)}
     if start.what != wanted.what:
         goals[f"a {wanted.what}"] = there
     if wanted.language and (start.what, start.language) != (wanted.what, wanted.language):
@@ -84,7 +84,7 @@ def simulate(start: Data, wanted: Data, plan: Sequence[str]) -> dict[str, Any]:
         after = step(tool, data)
         if isinstance(after, str):
             said.append(f"step {number} cannot run: {tool} {after}")
-            break
+            continue
         if after == data:
             said.append(f"step {number} changes nothing: {tool}")
         useful += after != data

@@ -12,7 +12,7 @@ import pytest
 from gradient_world import journal, proposals
 from search_help import searching
 
-from flowbot.fields import Field
+from flowbot.fields import Field, UserError
 from flowbot.fields.words import percent
 from flowbot.lm.client import Request
 from flowbot.optimizer.autoflow.asking import STEPS, program_of, question
@@ -21,11 +21,12 @@ from flowbot.optimizer.autoflow.lines import NAMES
 from flowbot.optimizer.autoflow.writer import TRIES, Writer, core_text
 from flowbot.optimizer.guard import Guard
 from flowbot.optimizer.methods import find_method
-from flowbot.optimizer.run import optimize_async
+from flowbot.optimizer.run import optimize_async, planned
 from flowbot.optimizer.search import Search
 from flowbot.run.events import Proposal
 from flowbot.run.result import PLAN_USED
 from flowbot.task import Example, Task
+from flowbot.task.tools import tool_of
 from flowbot.testing.fake import ReplyContent
 from flowbot.testing.fake_behaviours import BEHAVIOURS, counter
 from flowbot.workflow.core import read_core
@@ -57,8 +58,8 @@ def task() -> Task:
     )
 
 
-def start(task: Task, text: str = MANUAL) -> Workflow:
-    return core_workflow(text, task.inputs, task.outputs, max_steps=4)
+def start(task: Task, max_steps: int = 4) -> Workflow:
+    return core_workflow(MANUAL, task.inputs, task.outputs, max_steps=max_steps)
 
 
 @dataclass
@@ -81,10 +82,17 @@ class Modeller:
 
 
 async def searched(
-    task: Task, model: Modeller, folder: Path, *, words: bool = False, mode: Any = "large", **more: Any
+    task: Task,
+    model: Modeller,
+    folder: Path,
+    *,
+    words: bool = False,
+    mode: Any = "large",
+    max_steps: int = 4,
+    **more: Any,
 ) -> tuple[list[Proposal], Search]:
     """What was proposed, and the search, which has ended."""
-    async with searching(task, start(task), model, folder, meta_mode=mode, **more) as search:
+    async with searching(task, start(task, max_steps), model, folder, meta_mode=mode, **more) as search:
         why = await Chat(Writer(words)).search(search)
         assert why in (PLAN_USED, f"{ROUNDS} rounds were made")
         return proposals(search.journal.events()), search
@@ -168,15 +176,15 @@ async def test_what_is_too_long_or_copies_a_training_row_is_refused(task: Task, 
     assert "if it is odd" in (core_text(search.population.incumbent.program.workflow) or "")
 
 
-def line(kind: str, instruction: str, *ways: tuple[str, str]) -> dict[str, Any]:
-    return {"type": kind, "instruction": instruction, "branches": [{"answer": key, "step": to} for key, to in ways]}
+def line(kind: str, instruction: str, to: int = 1, other: int = 1) -> dict[str, Any]:
+    return {"type": kind, "instruction": instruction, "next": NAMES[to - 1], "otherwise": NAMES[other - 1]}
 
 
 async def test_a_small_model_writes_line_by_line_until_every_step_is_there(task: Task, tmp_path: Path) -> None:
     written = [
-        line("decision", "Is it\nlong:::?", ("yes", "Step 2"), ("no", "Step 3")),
-        line("process", "Say B.", ("whatever", "Step 3")),
-        line("terminal", "Give the label.", ("next", "Step 1")),
+        line("decision", "Is it\nlong:::?", 2, 3),
+        line("process", "Say B.", 3, 5),
+        line("terminal", "Give the label.", 1),
     ]
     model = Modeller(lines=iter(written))
     _, search = await searched(task, model, tmp_path, mode="small")
@@ -199,45 +207,76 @@ async def test_what_a_small_model_gets_wrong_without_meaning_anything_by_it_is_p
     task: Task, tmp_path: Path
 ) -> None:
     written = [
-        line("process", "Read.", ("next", "Step 5")),
-        line("decision", "Is it long?", ("yes", "Step 4")),
-        line("process", "Say B.", ("next", "Step 1")),
-        line("decision", "Is it short?", ("yes", "Step 8"), ("no", "Step 7"), ("no", "Step 8")),
-        line("terminal", "Give the label."),
-        line("terminal", "Give the label."),
+        line("process", "Read.", 5),
+        line("decision", "Is it long?", 4, 4),
+        line("process", "Say B.", 1),
+        line("decision", "Is it short?", 8, 4),
+        line("process", "Read  it.", 1),
+        line("process", "read it.", 7),
     ]
     model = Modeller(lines=iter(written))
-    made, search = await searched(task, model, tmp_path, mode="small")
+    made, search = await searched(task, model, tmp_path, mode="small", max_steps=STEPS)
     text = core_text(search.population.members[1].program.workflow)
     assert text is not None
     assert not made[0].faults
     assert [each.branches for each in read_core(text)[0].steps] == [
-        (("next", "Step 2"),), (("next", "Step 3"),), (("next", "Step 4"),), (("yes", "Step 5"), ("no", "Step 5")), (),
+        (("next", "Step 2"),), (("next", "Step 3"),), (("next", "Step 4"),),
+        (("yes", "Step 6"), ("no", "Step 5")), (("next", "Step 1"),), (),
     ]  # fmt: skip
+    assert text.splitlines()[-1].startswith("Step 6:::terminal:::Give label.")
 
 
 async def test_the_last_line_that_a_small_model_may_write_is_the_end(task: Task, tmp_path: Path) -> None:
-    model = Modeller(lines=iter(line("process", f"Do {n}.", ("next", NAMES[-1])) for n in range(STEPS)))
-    await searched(task, model, tmp_path, mode="small")
-    schemas = [request.schema["properties"]["type"]["enum"] for request in model.chats[:STEPS] if request.schema]
-    assert schemas[-1] == ["terminal"]
-    assert all("process" in each for each in schemas[:-1])
+    kinds = [*["process"] * (STEPS - 1), "terminal"]
+    model = Modeller(lines=iter(line(kind, f"Do {n}.", STEPS) for n, kind in enumerate(kinds)))
+    _, search = await searched(task, model, tmp_path, mode="small", max_steps=STEPS)
+    schemas = [list(request.schema["properties"]) for request in model.chats[:STEPS] if request.schema]
+    assert schemas[-1] == ["type", "instruction"]
+    assert all("next" in each for each in schemas[:-1])
+    text = core_text(search.population.members[1].program.workflow)
+    assert text is not None
+    assert read_core(text)[0].steps[-1].kind == "terminal"
 
 
-async def test_a_start_without_a_program_is_replaced_as_a_whole_and_a_frozen_one_is_left(
-    task: Task, tmp_path: Path
-) -> None:
+async def test_a_start_without_a_program_is_replaced_as_a_whole(task: Task, tmp_path: Path) -> None:
     plain = single_call(task.inputs, task.outputs, task.goal, reasoning=False)
     model = Modeller(iter([RIGHT]))
     async with searching(task, plain, model, tmp_path, meta_mode="large") as search:
         await Chat(Writer()).search(search)
         assert "Say B." in (core_text(search.population.incumbent.program.workflow) or "")
     assert "a workflow without a program in words" in said(model.chats[0])
-    node = plain.sketch.nodes["answer"].model_copy(update={"frozen": True})
-    frozen = plain.model_copy(update={"sketch": plain.sketch.model_copy(update={"nodes": {"answer": node}})})
-    (tmp_path / "frozen").mkdir()
-    async with searching(task, frozen, Modeller(iter([RIGHT])), tmp_path / "frozen", meta_mode="large") as search:
-        assert await Chat(Writer()).search(search) == "nothing is left to try"
+
+
+def tool(text: str) -> str:
+    """Gives back a text."""
+    return text
+
+
+@pytest.mark.parametrize(
+    ("tools", "frozen", "why"), [(33, [], "33 of them"), (33, ["answer"], "a frozen step"), (32, [], "")]
+)
+async def test_a_start_that_no_program_could_replace_is_refused_before_anything_is_paid_for(
+    task: Task, tmp_path: Path, tools: int, frozen: list[str], why: str
+) -> None:
+    given = replace(task, tools=tuple(tool_of(tool, name=f"tool_{number}") for number in range(tools)))
+    plain = single_call(task.inputs, task.outputs, task.goal, reasoning=False)
+    more: dict[str, Any] = {"start": plain, "lm": "fake/counter", "method": "autoflow", "effort": 60, "freeze": frozen}
+    if not why:
+        async with planned(given, **more):
+            return
+    with pytest.raises(UserError, match=why):
+        await optimize_async(given, run_dir=tmp_path / "run", cache_dir=tmp_path / "cache", **more)
+    assert not (tmp_path / "run").exists()
+    if not frozen:
+        async with planned(given, **{**more, "start": start(task)}):
+            """Its program calls none."""
+
+
+async def test_a_program_whose_shortest_way_is_beyond_the_bound_is_refused(task: Task, tmp_path: Path) -> None:
+    steps = [f"Step {n}:::process:::Do {n}.:::next::Step {n + 1}" for n in range(1, STEPS)]
+    model = Modeller(iter(["\n".join([*steps, f"Step {STEPS}:::terminal:::Label."]), RIGHT]))
+    made, _ = await searched(task, model, tmp_path)
+    assert "its shortest way takes 8 steps" in made[0].faults[0]
 
 
 async def test_all_programs_are_scored_on_the_same_rows_of_which_there_are_so_few_that_some_programs_fit(

@@ -39,7 +39,7 @@ def named(name: str, _: Any) -> str:
 
 async def test_feedback_goes_from_the_reader_through_the_steps_to_what_the_program_was_handed(tmp_path: Path) -> None:
     def meta(prompt: str) -> Any:
-        if prompt.startswith("Carry out"):
+        if prompt.startswith("The user carries out"):
             return "copper"
         return {part: everything(step_of(prompt), part, "") for part in parts_asked(prompt)}
 

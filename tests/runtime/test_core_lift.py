@@ -44,7 +44,7 @@ def way_of(workflow: Workflow, program: CoreProgram, chance: int) -> tuple[list[
 
     def reply(request: Request) -> str | Mapping[str, Any]:
         system, said = request.messages[0].content, request.messages[-1].content
-        now = re.search(r"^Now .*: (do .*)$", said, re.MULTILINE)
+        now = re.search(r"^(do .*)$", said, re.MULTILINE)
         step = by_text[now[1] if now else system.partition("\n")[0]]
         path.append(step.name)
         visits[step.name] += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -55,14 +56,13 @@ def last(request: Request) -> str:
 
 
 def scripted(*ways: str, n: Any = 2) -> Reply:
-    """Answers each step with its name, takes the ways in order, and gives `n` in the end."""
+    """Answers each step with its last word, takes the ways in order, and gives `n` in the end."""
     left = list(ways)
 
     def reply(request: Request) -> str | Mapping[str, Any]:
         if fields(request) == ["n"]:
             return {"n": n}
-        name = last(request).rpartition("Now ")[2].partition(":")[0]
-        return {"answer": f"did {name}", "next": left.pop(0)} if "next" in fields(request) else f"did {name}"
+        return {"next": left.pop(0)} if fields(request) == ["next"] else f"did {last(request).split()[-1]}"
 
     return reply
 
@@ -79,22 +79,23 @@ async def test_a_step_is_a_call_and_the_terminal_gives_the_typed_outputs() -> No
         "plan/step-2[2]",
         "plan/step-3[1]",
     ]
-    assert list(map(fields, asked)) == [[], ["answer", "next"], [], ["answer", "next"], ["n"]]
+    assert list(map(fields, asked)) == [[], ["next"], [], ["next"], ["n"]]
     assert {each.temperature for each in asked} == {0.0}
     assert (trace.usage.calls, trace.steps[0].usage.calls) == (5, 0)
 
 
-async def test_what_is_constant_stands_first_and_each_step_is_shown_those_before_it() -> None:
+async def test_a_run_is_a_chat_a_turn_a_step_that_does_not_show_the_program() -> None:
     trace, asked = await ran(flow(), scripted("Yes", "No"))
-    assert len({each.messages[0].content for each in asked}) == 1
-    assert COUNT.strip() in asked[0].messages[0].content
-    shown = (
-        "How many pens?\n\nDone so far:\nStep 1: did Step 1\nStep 2: did Step 2 → Yes\n\nNow Step 1: List the things"
-    )
-    assert last(asked[2]) == shown
+    assert [(each.role, each.content) for each in asked[2].messages[1:]] == [
+        ("user", "How many pens?\n\nList the things"), ("assistant", "did things"),
+        ("user", "Is one missing?"), ("assistant", "Yes"), ("user", "List the things"),
+    ]  # fmt: skip
+    assert all(":::" not in message.content for each in asked for message in each.messages)
+    for one, other in pairwise(asked):
+        assert one.messages[:-1] == other.messages[: len(one.messages) - 1]
     again = trace.step("plan/step-1[2]")
     assert again is not None
-    assert again.inputs == {"question": "How many pens?", "step-1[1]": "did Step 1", "step-2[1]": "did Step 2 → Yes"}
+    assert again.inputs == {"question": "How many pens?", "step-1[1]": "did things", "step-2[1]": "Yes"}
     assert again.reads == ("plan/step-1[1]", "plan/step-2[1]")
     assert {step.slots for step in trace.steps} == {("plan",)}
 
@@ -121,9 +122,9 @@ TOOLED = "A:::process:::Look it up:::next::B\nB:::decision:::Is it enough?:::yes
 def with_tools(item: str = "pens") -> Reply:
     def reply(request: Request) -> str | Mapping[str, Any]:
         if "tool" not in fields(request):
-            return {"answer": "yes, enough", "next": "yes"} if "next" in fields(request) else "four"
-        given = {"answer": "I look", "tool": "lookup", "arguments": f'{{"item": "{item}"}}'}
-        return {**given, "next": "no"} if "next" in fields(request) else given
+            return {"next": "yes"} if "next" in fields(request) else "four"
+        given = {"tool": "lookup", "arguments": f'{{"item": "{item}"}}'}
+        return {**given, "next": "no"} if "next" in fields(request) else {"answer": "I look", **given}
 
     return reply
 
@@ -132,7 +133,7 @@ async def test_a_process_calls_a_tool_at_no_further_call_and_a_decision_is_asked
     trace, asked = await ran(flow(TOOLED, "str", ("lookup",)), with_tools())
     assert trace.outputs == {"n": "four"}
     assert list(map(fields, asked)) == [
-        ["answer", "tool", "arguments"], ["answer", "tool", "arguments", "next"], ["answer", "next"], [],
+        ["answer", "tool", "arguments"], ["tool", "arguments", "next"], ["next"], [],
     ]  # fmt: skip
     first, decision = trace.step("plan/a[1]"), trace.step("plan/b[1]")
     assert first is not None
@@ -140,9 +141,10 @@ async def test_a_process_calls_a_tool_at_no_further_call_and_a_decision_is_asked
     assert [(call.tool, call.arguments, call.result) for call in first.calls] == [
         ("lookup", {"item": "pens"}, {"result": 4})
     ]
-    assert (decision.outputs, decision.usage.calls) == ({"answer": "yes, enough", "next": "yes"}, 2)
-    assert "A: I look\nlookup(item: pens): 4" in last(asked[1])
-    assert "You have called lookup(item: pens): 4" in last(asked[2])
+    assert (decision.outputs, decision.usage.calls) == ({"next": "yes"}, 2)
+    assert asked[1].messages[-2].content == "I look"
+    assert last(asked[1]).startswith("You have called lookup(item: pens): 4\n\nIs it enough?")
+    assert "Is it enough?\n\nYou have called lookup(item: pens): 4" in last(asked[2])
     assert "- lookup(item: str): How many there are in stock." in asked[0].messages[0].content
 
 
@@ -159,9 +161,9 @@ async def test_a_call_that_was_cut_is_told_and_not_made(interpreter: str) -> Non
         if "JSON object alone" in text:
             return '{"item": "pens and a very long list of many other things that may be had in the shop"}'
         if "tool" in fields(request):
-            return '{"answer": "", "tool": "lookup", "arguments": "{\\"item\\": \\"pens and a very long list of many other things that may be had in the shop\\"}"}'
+            return '{"answer": "", "next": "yes", "tool": "lookup", "arguments": "{\\"item\\": \\"pens and a very long list of many other things that may be had in the shop\\"}"}'
         if "next" in fields(request):
-            return {"answer": "", "next": "yes"}
+            return {"next": "yes"}
         return "1" if "number alone" in text else "Yes"
 
     workflow = flow(TOOLED, "str", ("lookup",), interpreter=interpreter)

@@ -16,11 +16,12 @@ from flowbot.lm.budget import Budget
 from flowbot.lm.client import Request
 from flowbot.lm.stop import StopSignal
 from flowbot.task import Example, Task
+from flowbot.task.tools import tool_of
 from flowbot.testing.fake import ReplyContent
 from flowbot.testing.fake_behaviours import BEHAVIOURS
 from flowbot.training.generator import Trained, require_training, train_generator_async
 from flowbot.training.learner import CHECKPOINTS, Learning, Rewards
-from flowbot.training.record import curve_svg
+from flowbot.training.record import curve_chart
 
 A = "Step 1:::process:::Say A.:::next::Step 2\nStep 2:::terminal:::Give the label."
 B = A.replace("Say A", "Say B")
@@ -228,11 +229,25 @@ def test_numbers_that_make_no_sense_are_refused(
         require_training(task, replace(learning, **given), interpreter="fake/labels", reward=None, rows=None)
 
 
-def test_the_curve_is_a_picture_with_a_dot_for_every_step() -> None:
-    drawn = curve_svg([-0.5, -0.25, 0.1])
-    assert drawn.count("<circle") == 3
-    assert "steps: 3" in drawn
-    assert curve_svg([]).count("<circle") == 0
+def test_the_curve_shows_every_step_and_the_running_mean() -> None:
+    *_, steps, running, end = curve_chart([-0.5, -0.25, 0.1]).splitlines()
+    assert (steps.strip(), running.strip(), end) == (
+        "line [-0.500, -0.250, 0.100]",
+        "line [-0.500, -0.375, -0.217]",
+        "```",
+    )
+
+
+def test_more_tools_than_a_program_may_call_are_refused_before_anything_is_made(task: Task, learning: Learning) -> None:
+    def tool(text: str) -> str:
+        """Gives back a text."""
+        return text
+
+    tools = tuple(tool_of(tool, name=f"tool_{number}") for number in range(33))
+    given = replace(task, tools=tools)
+    with pytest.raises(UserError, match="33 of them"):
+        require_training(given, learning, interpreter="fake/labels", reward=None, rows=None)
+    require_training(given, learning, interpreter=None, reward="of_mine.py:worth", rows=None)
 
 
 def test_the_verb_names_the_extra_and_what_it_would_do(

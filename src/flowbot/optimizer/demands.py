@@ -14,7 +14,7 @@ from flowbot.workflow.calls import asked_models
 from flowbot.workflow.nodes import BodyNode, ProgramNode, Sketch, walk
 from flowbot.workflow.workflow import Workflow
 
-from .method import Method, by_score
+from .method import Method, by_score, require_suited
 from .objective import Limits, Objective
 from .prepare import Prepared
 
@@ -22,8 +22,8 @@ H = TypeVar("H", Sketch, BodyNode)
 
 
 def require_fits(ready: Prepared, method: Method, objective: Objective, limits: Limits, models: Sequence[str]) -> None:
-    """Refuse an objective that the method does not follow, weights of dollars without a price, and a start beyond a limit; say where a
-    weight of dollars weighs nothing, and what of a program no search changes.
+    """Refuse an objective that the method does not follow, weights of dollars without a price, a start beyond a limit, and one from which the method can
+    do nothing; say where a weight of dollars weighs nothing, and what of a program no search changes.
 
     Args:
         ready: what is searched from.
@@ -35,6 +35,7 @@ def require_fits(ready: Prepared, method: Method, objective: Objective, limits: 
     Raises:
         UserError: naming the option.
     """
+    require_suited(method, ready.workflow, ready.task)
     if not objective.usual and by_score(method):
         raise UserError(
             "objective", f"{objective.name} with method {method.name}, which compares by score alone",

@@ -9,6 +9,8 @@ from typing import Protocol, runtime_checkable
 from flowbot.fields import UserError
 from flowbot.fields.near import one_of
 from flowbot.fields.numbers import is_number, shown
+from flowbot.task import Task
+from flowbot.workflow.workflow import Workflow
 
 from .population import Candidate
 from .seams import Context
@@ -89,6 +91,17 @@ def gives_models(method: Method) -> bool:
 def by_score(method: Method) -> bool:
     """Whether a method says by `by_score` that it compares by score alone, whatever the objective."""
     return bool(getattr(method, "by_score", False))
+
+
+def require_suited(method: Method, start: Workflow, task: Task) -> None:
+    """Refuse a start from which a method can do nothing, before anything is paid for: as it says by a function `require`, if it has one.
+
+    Raises:
+        UserError: naming what is in the way.
+    """
+    require = getattr(method, "require", None)
+    if require is not None:
+        require(start, task)
 
 
 def planned_by_purpose(method: Method, sizes: Sizes) -> dict[str, int]:

@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias, runtime_checkable
 
+from flowbot.task import Task
+from flowbot.workflow.workflow import Workflow
+
 from .allocator import Thompson
 from .confirm import AsAdopted, Closing, Confirm, few
 from .feedback.ballots import BallotCritic
@@ -80,6 +83,7 @@ class PoolMethod:
         closing: makes what chooses the program that is returned; see `confirm.Closing`.
         tree: makes what searches in place of the pool and its parts but `closing`; None: the pool does.
         by_ability: as of `method.follows_ability`.
+        require: as of `method.require_suited`.
     """
 
     name: str
@@ -92,6 +96,7 @@ class PoolMethod:
     asks: bool | None = None
     tree: Callable[[], Searches] | None = None
     by_ability: bool | None = None
+    require: Callable[[Workflow, Task], None] | None = None
 
     def calls(self, sizes: Sizes) -> Mapping[str, int]:
         """The effort is the plan; how it is divided is a guess."""

@@ -16,7 +16,7 @@ from .aflow.tree import Tree
 from .autodiff.gated import Gated
 from .autodiff.proposer import AutoDiff
 from .autoflow.chat import Chat
-from .autoflow.writer import Writer
+from .autoflow.writer import Writer, require_writable
 from .bilevel import BATCH, INNER_STEPS, LOOPS, Bilevel
 from .editing import TRIES
 from .feedback.ballots import BallotCritic
@@ -73,9 +73,11 @@ def recipe(outer: str, inner: str) -> Method:
     if outer == "paper":
         return PaperMethod(name, with_edits=True, inner=inner)
     if outer == "aflow":
-        return PoolMethod(name, critic=None, asks=True, tree=partial(_tree, tuner))
+        tree = partial(_tuned, lambda: Tree(Author(CatalogueChanges())), tuner)
+        return PoolMethod(name, critic=None, asks=True, tree=tree)
     if outer in ("autoflow", "autoflow-words"):
-        return PoolMethod(name, critic=None, asks=True, tree=partial(_chat, tuner, outer == "autoflow-words"))
+        tree = partial(_tuned, lambda: Chat(Writer(outer == "autoflow-words")), tuner)
+        return PoolMethod(name, critic=None, asks=True, tree=tree, require=require_writable)
     if outer == "none" and tuner.alone is not None:
         return tuner.alone(name)
     by_chance = outer == "random"
@@ -98,12 +100,11 @@ def recipe(outer: str, inner: str) -> Method:
     )
 
 
-def _tree(inner: Inner) -> Tree:
-    return Tree(Author(CatalogueChanges()), judged(inner.proposers()))
-
-
-def _chat(inner: Inner, words: bool) -> Chat:
-    return Chat(Writer(words), judged(inner.proposers()))
+def _tuned(make: Callable[[], Tree | Chat], inner: Inner) -> Tree | Chat:
+    """A search of structures, each of which an inner optimiser tunes."""
+    search = make()
+    search.kept.tuner = judged(inner.proposers())
+    return search
 
 
 def judged(proposers: Proposers) -> Tuner | None:

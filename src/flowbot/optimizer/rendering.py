@@ -132,6 +132,11 @@ def mistake_text(row: Row, number: int, metric: Metric, tokens: int = RUN_TOKENS
     return f"Mistake {number}\n{run}\n{right_text(row, metric)}"
 
 
+def mistake_texts(rows: Iterable[Row], metric: Metric) -> list[str]:
+    """Some scored runs, numbered, as `mistake_text` has each."""
+    return [mistake_text(row, number, metric) for number, row in enumerate(rows, start=1)]
+
+
 def expected_text(row: Row, most: int = MOST) -> str:
     """What was expected, or that nobody knows it."""
     return values_text(row.example.expected, most=most) if row.example.expected else "(no right answer is known)"

@@ -35,6 +35,7 @@ from .reward import read, taught, told
 
 Worth: TypeAlias = Callable[[str, CoreProgram], Coroutine[Any, Any, float]]
 """What a valid program is worth, from 0 to 1."""
+_SHORTEST = "Answer:::terminal:::Do the task.:::"
 Fit: TypeAlias = Callable[[Learning, str, Path, Rewards], None]
 
 
@@ -173,6 +174,8 @@ def require_training(
         raise UserError("--samples", str(learning.samples), "2 or more: each is compared with the others")
     if not learning.model.exists():
         raise UserError("--model", f"no {learning.model}", "a folder of transformers, or a GGUF file")
+    if interpreter is not None:
+        _workflow(_SHORTEST, task)
 
 
 async def _charged(curve: Curve, worth: Worth) -> None:
@@ -180,6 +183,11 @@ async def _charged(curve: Curve, worth: Worth) -> None:
     for step in curve.steps:
         found = [read(text) for text in step.programs]
         await all_of(worth(text, program) for text, program, _ in found if program is not None)
+
+
+def _workflow(text: str, task: Task) -> Workflow:
+    names = [tool.signature.name for tool in task.tools]
+    return core_workflow(text, task.inputs, task.outputs, tools=names, max_steps=2 * STEPS)
 
 
 @asynccontextmanager
@@ -208,11 +216,7 @@ async def _worth(
         yield by_function, lambda: 0
         return
 
-    def workflow(text: str) -> Workflow:
-        names = [tool.signature.name for tool in task.tools]
-        return core_workflow(text, task.inputs, task.outputs, tools=names, max_steps=2 * STEPS)
-
-    begun = workflow("Answer:::terminal:::Do the task.:::")
+    begun = _workflow(_SHORTEST, task)
     models = users_models(begun, None, task, interpreter, models=settings.get("models"))
     async with (
         prepared(task, begun, "program", models, settings, watch, search=True) as ready,
@@ -220,6 +224,6 @@ async def _worth(
     ):
 
         async def by_running(text: str, program: CoreProgram) -> float:
-            return (await evaluate(engine, workflow(text), ready.task, examples, purpose="train")).mean
+            return (await evaluate(engine, _workflow(text, task), ready.task, examples, purpose="train")).mean
 
         yield by_running, lambda: sum(engine.session.ledger.calls.values())

@@ -1,4 +1,4 @@
-"""What is kept of a training: a line for every step, the best program, and the curve as a picture and a page."""
+"""What is kept of a training: a line for every step, the best program, and a page with the curve."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ MOST_CURVE = 200_000_000
 """Bytes of the largest curve that is read."""
 WINDOW = 5
 """Steps of the running mean."""
-_WIDTH, _HEIGHT, _EDGE = 640, 240, 36
 
 
 class Step(Record):
@@ -111,36 +110,22 @@ class Curve:
         }
 
     def report(self, about: str) -> None:
-        """Write `curve.svg`, and `report.md` with what is to be said of the training."""
-        write_text(self.folder / "curve.svg", curve_svg([each.mean for each in self.steps]))
+        """Write `report.md`: what is to be said of the training, with the curve."""
         valid, all_of = sum(each.valid for each in self.steps), sum(len(each.rewards) for each in self.steps)
         lines = [
             "# A generator that learns from reward",
             about,
             f"{valid} of {all_of} programs could be run.",
-            "![Mean reward by step](curve.svg)",
+            curve_chart([each.mean for each in self.steps]),
         ]
         if (best := self.best) is not None:
             lines.append(f"The best program, reward {best[0]:.3f}:\n\n```text\n{best[1]}\n```")
         write_text(self.folder / "report.md", "\n\n".join(lines) + "\n")
 
 
-def curve_svg(means: Sequence[float]) -> str:
-    """Mean rewards by step as a picture: a dot a step, and the running mean of `WINDOW` steps as a line."""
-    low, high = min([*means, 0.0]), max([*means, 0.1])
-
-    def at(step: int, value: float) -> tuple[float, float]:
-        across = _EDGE + (_WIDTH - 2 * _EDGE) * step / max(1, len(means) - 1)
-        return across, _HEIGHT - _EDGE - (_HEIGHT - 2 * _EDGE) * (value - low) / (high - low)
-
-    dots = "".join(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5"/>' for x, y in (at(*each) for each in enumerate(means)))
-    running = [at(end - 1, fmean(means[max(0, end - WINDOW) : end])) for end in range(1, len(means) + 1)]
-    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in running)
-    marks = "".join(f'<text x="2" y="{at(0, value)[1] + 4:.1f}">{value:.2f}</text>' for value in (low, high))
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" viewBox="0 0 {_WIDTH} {_HEIGHT}" font-size="11" '
-        f'font-family="system-ui,sans-serif" fill="currentColor"><title>Mean reward by step; steps: {len(means)}</title>'
-        f"<style>svg:root{{color-scheme:light dark}}</style>{marks}"
-        f'<text x="{_WIDTH - _EDGE}" y="{_HEIGHT - 14}" text-anchor="end">step {max(0, len(means) - 1)}</text>'
-        f'<g opacity="0.4">{dots}</g><polyline points="{line}" fill="none" stroke="currentColor" stroke-width="2"/></svg>\n'
-    )
+def curve_chart(means: Sequence[float]) -> str:
+    """Mean rewards by step, and the running mean of `WINDOW` steps, as a chart in Mermaid's words."""
+    running = [fmean(means[max(0, end - WINDOW) : end]) for end in range(1, len(means) + 1)]
+    lines = (f"  line [{', '.join(f'{value:.3f}' for value in each)}]" for each in (means, running))
+    axes = f'  x-axis "step" 0 --> {max(1, len(means) - 1)}\n  y-axis "mean reward"'
+    return "\n".join(["```mermaid", "xychart-beta", axes, *lines, "```"])

@@ -70,24 +70,18 @@ def dominators(ways: Ways, first: str) -> dict[str, set[str]]:
 def joins(ways: Ways) -> dict[str, str | None]:
     """By step of a graph without circles the first that every way from it passes; None where its ways have different ends.
 
+    It is the nearest dominator of the graph with its ways turned round, which begins at an end of all ends, "".
+
     Args:
         ways: a target that has none of its own stands for an end.
     """
-    below: dict[str, frozenset[str]] = {}
-    order = list[str]()
-
-    def visit(name: str) -> frozenset[str]:
-        if name not in below:
-            targets = ways.get(name, ())
-            passed = [visit(each) for each in targets]
-            below[name] = frozenset({name}).union(frozenset[str].intersection(*passed)) if passed else frozenset({name})
-            order.append(name)
-        return below[name]
-
-    for name in ways:
-        visit(name)
-    rank = {name: place for place, name in enumerate(reversed(order))}
-    return {name: min(below[name] - {name}, key=lambda each: rank[each], default=None) for name in ways}
+    back: dict[str, list[str]] = {"": []}
+    for name, targets in ways.items():
+        for target in targets or [""]:
+            back.setdefault(target, []).append(name)
+    back[""] += [target for target in back if target and target not in ways]
+    above = dominators({each: tuple(back.get(each, ())) for each in {*back, *ways}}, "")
+    return {name: max(above[name] - {name}, key=lambda each: len(above[each])) or None for name in ways}
 
 
 class Way(NamedTuple):

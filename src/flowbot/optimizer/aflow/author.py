@@ -23,7 +23,7 @@ from flowbot.optimizer.feedback.runs import failing
 from flowbot.optimizer.judge import PRIOR_SPREAD
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.prompts import fill
-from flowbot.optimizer.rendering import mistake_text, sentence
+from flowbot.optimizer.rendering import mistake_texts, sentence
 from flowbot.optimizer.seams import Context, Focus, Option, Pick, Proposal, Proposer
 from flowbot.run.events import WRITTEN, Arm
 from flowbot.runtime.evaluation import Row
@@ -176,5 +176,4 @@ def _focus(option: Option) -> Focus:
 
 
 def _mistakes(context: Context, program: WorkflowProgram, rows: Sequence[Row]) -> list[str]:
-    told = context.told(program, rows)
-    return [mistake_text(row, number, context.task.metric) for number, row in enumerate(told, start=1)]
+    return mistake_texts(context.told(program, rows), context.task.metric)

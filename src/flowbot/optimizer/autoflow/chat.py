@@ -15,13 +15,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from flowbot.optimizer.admission import Admissions
-from flowbot.optimizer.judge import Judge, PosteriorJudge
-from flowbot.optimizer.population import Candidate
+from flowbot.optimizer.kept import Kept
 from flowbot.optimizer.seams import Context, Pick
-from flowbot.optimizer.tuned import Tuner, fits
+from flowbot.optimizer.tuned import fits
 from flowbot.run.result import PLAN_USED
-from flowbot.runtime.program import WorkflowProgram
 
 from .writer import Writer, asked_for
 
@@ -30,11 +27,7 @@ BLOCK = 12
 LEAST = 4
 """Programs that the block must be small enough for, the start among them, whatever each takes."""
 ROUNDS = 30
-DRAWS = 2
-"""Draws of an inner optimiser on one new program."""
 RULE = "mean of the fixed block"
-_Member = Candidate[WorkflowProgram]
-_Context = Context[WorkflowProgram]
 
 
 @dataclass(slots=True)
@@ -43,76 +36,38 @@ class Chat:
 
     Args:
         writer: writes programs.
-        tuner: tunes each new one; None: nobody does.
-        judge: says what is believed of a gain, for validation.
+        kept: what they are worth.
     """
 
     writer: Writer
-    tuner: Tuner | None = None
-    judge: Judge[WorkflowProgram] = field(default_factory=PosteriorJudge[WorkflowProgram])
-    _admissions: Admissions[WorkflowProgram] = field(default_factory=Admissions[WorkflowProgram])
-    _nodes: list[_Member] = field(default_factory=list[_Member])
-    _rows: Sequence[str] = ()
+    kept: Kept = field(default_factory=lambda: Kept(RULE))
 
-    def opening(self, context: _Context) -> Sequence[str]:
+    def opening(self, context: Context) -> Sequence[str]:
         """The fixed rows: so few that some programs can be scored on them."""
         calls = max(1.0, context.calls_of(context.population.start.program))
-        self._rows = context.rows[: min(BLOCK, max(1, int(context.left / (LEAST * calls))))]
-        return self._rows
+        self.kept.block = context.rows[: min(BLOCK, max(1, int(context.left / (LEAST * calls))))]
+        return self.kept.block
 
-    async def search(self, context: _Context) -> str:
+    async def search(self, context: Context) -> str:
         """Search until the rounds or the planned calls are used; says which. The result is the incumbent.
 
         Raises:
             BudgetExceeded: at a ceiling, or at the end of the plan; what was adopted by then stands.
         """
-        start = context.population.start
-        rows = self._rows or self.opening(context)
-        if not rows or not fits(context, start.program, rows):
+        start, kept = context.population.start, self.kept
+        rows = kept.block or self.opening(context)
+        if not await kept.begun(context, ROUNDS):
             return PLAN_USED
-        await context.run(start.program, rows, "train")
-        self._nodes = [start]
-        context.watch.enter("search", ROUNDS)
         for _ in range(ROUNDS):
-            options = self.writer.options(start, context)
-            if not options:
-                return "nothing is left to try"
-            if options[0].cost + len(rows) > context.left:
+            (option,) = self.writer.options(start, context)
+            if option.cost + len(rows) > context.left:
                 return PLAN_USED
-            focus = asked_for(options[0], rows)
-            for proposal in await self.writer.propose(start, focus, 1, context):
-                candidate = self._admissions.admitted(
-                    context, Pick(self._best(context, rows), self.writer, focus), proposal
-                )
-                if candidate is None:
-                    continue
+            focus = asked_for(option, rows)
+            (proposal,) = await self.writer.propose(start, focus, 1, context)
+            candidate = kept.admissions.admitted(context, Pick(kept.best(context), self.writer, focus), proposal)
+            if candidate is not None:
                 if not fits(context, candidate.program, rows):
                     return PLAN_USED
-                await self._score_and_tune(context, candidate, rows)
+                await kept.add(context, candidate)
             context.watch.passed()
         return f"{ROUNDS} rounds were made"
-
-    async def _score_and_tune(self, context: _Context, candidate: _Member, rows: Sequence[str]) -> None:
-        assert candidate.parent is not None
-        await context.run(candidate.program, rows, "train")
-        self._nodes.append(candidate)
-        pairs = context.population.pairs(candidate, rows, candidate.parent, shown=True)
-        best = self._best(context, rows) is candidate
-        self._admissions.compared(context, candidate, "adopt" if best else "drop", RULE, pairs)
-        candidate.belief = self.judge.believe(candidate, context.population, rows)
-        try:
-            here = candidate
-            for _ in range(DRAWS if self.tuner is not None else 0):
-                assert self.tuner is not None
-                if not fits(context, here.program, context.rows, len(rows)):
-                    break
-                here = await self.tuner.step(context, here, self._admissions, rows)
-                await context.run(here.program, rows, "train")
-            if here is not candidate:
-                self._nodes.append(here)
-        finally:
-            context.population.incumbent = self._best(context, rows)
-
-    def _best(self, context: _Context, rows: Sequence[str]) -> _Member:
-        """The highest mean, or what is better by the user's objective, the earliest of equals."""
-        return context.population.best_of(self._nodes, lambda each: context.population.mean_score(each.program, rows))

@@ -18,10 +18,12 @@ from flowbot.optimizer.feedback.runs import failing
 from flowbot.optimizer.judge import PRIOR_SPREAD
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.prompts import fill
-from flowbot.optimizer.rendering import mistake_text
+from flowbot.optimizer.rendering import mistake_texts
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
 from flowbot.run.events import Arm
 from flowbot.runtime.program import WorkflowProgram
+from flowbot.task import Task
+from flowbot.workflow.check import check
 from flowbot.workflow.core import dump_core, read_core
 from flowbot.workflow.nodes import CoreNode, walk
 from flowbot.workflow.parameters import CoreParameters
@@ -40,8 +42,6 @@ EXAMPLES, WORST = 2, 2
 """Rows of which the model is told what comes in; runs that it is shown of a program, where it is told words."""
 MAX_TOKENS = 900
 TEMPERATURE = 1.0
-_Parent = Candidate[WorkflowProgram]
-_Context = Context[WorkflowProgram]
 
 
 @dataclass(slots=True)
@@ -55,24 +55,13 @@ class Writer:
     words: bool = False
     _asked: int = 0
 
-    def options(self, parent: _Parent, context: _Context) -> Sequence[Option]:
-        """One: another program; none where the user froze a step, since what it writes replaces all."""
-        if any(node.frozen for _, node in walk(parent.program.workflow.sketch)):
-            return []
+    def options(self, parent: Candidate, context: Context) -> Sequence[Option]:
+        """One: another program."""
         cost = TRIES[context.meta_mode] * (STEPS if context.meta_mode == "small" else 1)
-        return [
-            Option(
-                Arm(kind=KIND),
-                f"{KIND} {self._asked}",
-                "another program in words",
-                Belief(0.0, PRIOR_SPREAD),
-                cost=cost,
-            )
-        ]
+        prior = Belief(0.0, PRIOR_SPREAD)
+        return [Option(Arm(kind=KIND), f"{KIND} {self._asked}", "another program in words", prior, cost=cost)]
 
-    async def propose(
-        self, parent: _Parent, focus: Focus, want: int, context: _Context
-    ) -> Sequence[Proposal[WorkflowProgram]]:
+    async def propose(self, parent: Candidate, focus: Focus, want: int, context: Context) -> Sequence[Proposal]:
         """One program that was not tried before, or what was wrong with every try.
 
         Args:
@@ -82,39 +71,25 @@ class Writer:
             context: of the search.
         """
         tools = {tool.signature.name: tool.signature for tool in context.task.tools}
-        shown = [each for each in context.task.splits["train"] if each.id in set(context.training[:EXAMPLES])]
-        asked, history = question(context.task, tools, shown), self._history(parent, focus.rows, context)
+        rows = [each for each in context.task.splits["train"] if each.id in set(context.training[:EXAMPLES])]
+        asked, (history, shown) = question(context.task, tools, rows), self._history(parent, focus.rows, context)
         faults: list[str] = []
         refused: list[Message] = []
-        small = context.meta_mode == "small"
         while len(faults) < TRIES[context.meta_mode]:
             draw, self._asked = self._asked, self._asked + 1
-            if small:
+            if context.meta_mode == "small":
                 text = await written(context, asked, _flat([*history, *refused]), draw)
             else:
-                text = program_of(await self._reply(context, [Message("user", asked), *history, *refused], draw))
+                text = program_of(await _reply(context, [Message("user", asked), *history, *refused], draw))
             after, why = self._program(text, parent, context)
             if after is not None:
-                told = [row for each in self._tried(parent, context) for row in self._worst(each, focus.rows, context)]
-                return [_proposal(after, text, tuple(faults), tuple(dict.fromkeys(told)))]
+                title = f"a program in words of {len(text.splitlines())} steps"
+                return [Proposal(after, title, "meta", edits=(text,), faults=tuple(faults), shown=shown)]
             faults.append("; ".join(why))
             refused = [Message("assistant", text or "(nothing)"), Message("user", fill("core_refused", faults=why))]
         return [Proposal(None, "a program in words", "meta", faults=tuple(faults))]
 
-    async def _reply(self, context: _Context, chat: Sequence[Message], draw: int) -> str:
-        context.watch.step("asking for a program in words")
-        joined: list[Message] = []
-        for each in chat:  # two of one role in a row are one message
-            if joined and joined[-1].role == each.role:
-                joined[-1] = Message(each.role, f"{joined[-1].content}\n\n{each.content}")
-            else:
-                joined.append(each)
-        try:
-            return await context.ask(Request(tuple(joined), MAX_TOKENS, TEMPERATURE), "proposals", draw)
-        except (ModelError, RefusedError):
-            return ""
-
-    def _program(self, text: str, parent: _Parent, context: _Context) -> tuple[WorkflowProgram | None, list[str]]:
+    def _program(self, text: str, parent: Candidate, context: Context) -> tuple[WorkflowProgram | None, list[str]]:
         """The workflow with a program in place of the start's; or what is wrong with it."""
         program, defects = read_core(text)
         if defects:
@@ -122,77 +97,97 @@ class Writer:
         if len(program.steps) > STEPS:
             return None, [f"it has {len(program.steps)} steps, and {STEPS} are the most"]
         workflow = parent.program.workflow
-        try:
-            after = with_program(workflow, dump_core(program), context)
-        except UserError as error:
-            return None, [str(error)]
+        after = with_program(workflow, dump_core(program), context.task)
+        if defects := check(after):
+            return None, [each.what for each in defects]
         if why := context.guard.copied(after, workflow):
             return None, [why]
         made = WorkflowProgram(after)
         same = next((each for each in context.population.members if each.program.hash == made.hash), None)
         return (made, []) if same is None else (None, [f"that program was tried before ({same.id})"])
 
-    def _history(self, start: _Parent, rows: Sequence[str], context: _Context) -> list[Message]:
-        """The chat after the question: each program that was tried, and what it was worth."""
+    def _history(
+        self, start: Candidate, rows: Sequence[str], context: Context
+    ) -> tuple[list[Message], tuple[str, ...]]:
+        """The chat after the question, of the start and the last programs: each, and what it was worth; and ids of the runs that it tells of."""
+        written = [each for each in context.population.members if each.arm.kind == KIND and each is not start]
+        scores = [context.population.mean_score(each.program, rows) for each in (start, *written)]
+        left_out = max(0, len(written) - REMEMBERED[context.meta_mode])
         found: list[Message] = []
-        best, scores = 0.0, dict[str, float]()
-        for each in self._tried(start, context, all_of_them=True):
-            scores[each.id] = context.population.mean_score(each.program, rows)
-            best = max(best, scores[each.id])
-        for each in self._tried(start, context):
+        shown: list[str] = []
+        for number, each in enumerate((start, *written)):
+            if 0 < number <= left_out:
+                continue
+            worst = self._worst(each, rows, context)
+            words = mistake_texts(
+                context.told(each.program, context.recorded(each.program, worst)), context.task.metric
+            )
+            best = percent(max(scores[: number + 1]))
+            reward = fill("core_reward", score=percent(scores[number]), best=best, words=words)
             text = core_text(each.program.workflow)
-            told = context.told(each.program, context.recorded(each.program, self._worst(each, rows, context)))
-            words = [mistake_text(row, number, context.task.metric) for number, row in enumerate(told, start=1)]
-            reward = fill("core_reward", score=percent(scores[each.id]), best=percent(best), words=words)
             if text is None:
                 found.append(Message("user", f"Now there is a workflow without a program in words. {reward}"))
             else:
                 found += [Message("assistant", text), Message("user", reward)]
-        return found
+            shown += worst
+        return found, tuple(dict.fromkeys(shown))
 
-    def _tried(self, start: _Parent, context: _Context, *, all_of_them: bool = False) -> list[_Parent]:
-        """The start, and the programs that were written: the last ones."""
-        others = [each for each in context.population.members if each.arm.kind == KIND and each is not start]
-        return [start, *(others if all_of_them else others[-REMEMBERED[context.meta_mode] :])]
-
-    def _worst(self, program: _Parent, rows: Sequence[str], context: _Context) -> list[str]:
+    def _worst(self, program: Candidate, rows: Sequence[str], context: Context) -> list[str]:
         """Ids of the runs that the model is shown of a program."""
         wrong = failing(context.recorded(program.program, rows)) if self.words else []
         return [row.example.id for row in sorted(wrong, key=lambda row: row.score.value)[:WORST]]
 
 
-def core_path(workflow: Workflow) -> str | None:
-    """Path of the first step that holds a program in words; None where there is none."""
-    return next((path for path, node in walk(workflow.sketch) if isinstance(node, CoreNode)), None)
+async def _reply(context: Context, chat: Sequence[Message], draw: int) -> str:
+    """The next message of a chat; two of one role in a row are one message."""
+    context.watch.step("asking for a program in words")
+    joined: list[Message] = []
+    for each in chat:
+        if joined and joined[-1].role == each.role:
+            joined[-1] = Message(each.role, f"{joined[-1].content}\n\n{each.content}")
+        else:
+            joined.append(each)
+    try:
+        return await context.ask(Request(tuple(joined), MAX_TOKENS, TEMPERATURE), "proposals", draw)
+    except (ModelError, RefusedError):
+        return ""
+
+
+def require_writable(start: Workflow, task: Task) -> None:
+    """Refuse a start that no program could replace, before anything is paid for.
+
+    Raises:
+        UserError: if a step of it is frozen, or the task has more tools than a program may call.
+    """
+    frozen = next((path for path, node in walk(start.sketch) if node.frozen), None)
+    if frozen is not None:
+        raise UserError(frozen, "a frozen step, and a method that replaces all", "another method, or no frozen step")
+    with_program(start, "Answer:::terminal:::Do the task.:::", task)
 
 
 def core_text(workflow: Workflow) -> str | None:
-    """The program in words of a workflow; None where it has none."""
-    path = core_path(workflow)
-    told = None if path is None else workflow.parameter(path)
-    return told.program.strip() if isinstance(told, CoreParameters) else None
+    """The first program in words of a workflow; None where it has none."""
+    found = _core(workflow)
+    return None if found is None else found[1].program.strip()
 
 
-def with_program(workflow: Workflow, text: str, context: _Context) -> Workflow:
-    """A workflow with another program in its place; where it has none, a workflow that is nothing else.
+def with_program(workflow: Workflow, text: str, task: Task) -> Workflow:
+    """A workflow with another program in the place of its first one; where it has none, a workflow that is nothing else.
 
     Raises:
-        UserError: if the program has a defect.
+        UserError: if the task has more tools than that one may call.
     """
-    path = core_path(workflow)
-    told = None if path is None else workflow.parameter(path)
-    if path is not None and isinstance(told, CoreParameters):
+    if (found := _core(workflow)) is not None:
+        path, told = found
         return workflow.with_parameter(path, told.model_copy(update={"program": text}))
-    task = context.task
     names = [tool.signature.name for tool in task.tools]
     return core_workflow(text, task.inputs, task.outputs, tools=names, max_steps=STEPS)
 
 
-def _proposal(
-    after: WorkflowProgram, text: str, faults: tuple[str, ...], shown: tuple[str, ...]
-) -> Proposal[WorkflowProgram]:
-    lines = len(text.splitlines())
-    return Proposal(after, f"a program in words of {lines} steps", "meta", edits=(text,), faults=faults, shown=shown)
+def _core(workflow: Workflow) -> tuple[str, CoreParameters] | None:
+    nodes = (path for path, node in walk(workflow.sketch) if isinstance(node, CoreNode))
+    told = ((path, workflow.parameter(path)) for path in nodes)
+    return next(((path, each) for path, each in told if isinstance(each, CoreParameters)), None)
 
 
 def _flat(chat: Sequence[Message]) -> str:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from flowbot.fields import Field, Type, stable_hash
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.prompts import fill
-from flowbot.optimizer.rendering import mistake_text, sentence
+from flowbot.optimizer.rendering import mistake_texts, sentence
 from flowbot.optimizer.seams import Ballots, Context, Option
 from flowbot.run.events import Feedback, Mends
 from flowbot.runtime.evaluation import Row
@@ -94,8 +94,7 @@ class BallotCritic:
     async def _mends(self, search: Context, program: WorkflowProgram, wrong: Sequence[Row]) -> Feedback | None:
         """Whether another prompt could mend the mistakes of the first ballot, by letter."""
         rows = search.rng(f"ballots/{program.hash}/0").sample(wrong, k=min(MISTAKES, len(wrong)))
-        told = search.told(program, rows)
-        texts = [mistake_text(row, index, search.task.metric) for index, row in enumerate(told, start=1)]
+        texts = mistake_texts(search.told(program, rows), search.task.metric)
         system = fill("prompt_mends", goal=search.task.goal, workflow=sentence(program.workflow))
         fields = [Field("choice", Type("literal", options=tuple(MENDS)))]
         reply = await search.ask_fields(
@@ -121,8 +120,7 @@ class BallotCritic:
             for letter, each in zip(letters, order, strict=True)
         ]
         system = fill("choose_change", goal=search.task.goal, workflow=sentence(program.workflow), changes=changes)
-        told = search.told(program, mistakes)
-        texts = [mistake_text(row, index, search.task.metric) for index, row in enumerate(told, start=1)] or [UNSEEN]
+        texts = mistake_texts(search.told(program, mistakes), search.task.metric) or [UNSEEN]
         fields = [Field.of("fault", "str"), Field("choice", Type("literal", options=tuple(letters)))]
         reply = await search.ask_fields(
             system, "\n\n".join([*texts, "Fault and choice?"]), fields, PURPOSE, max_tokens=MAX_TOKENS, draw=number

@@ -14,7 +14,7 @@ from flowbot.optimizer.feedback.blame import Blame
 from flowbot.optimizer.feedback.runs import calls_of, failing, good
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.prompts import fill
-from flowbot.optimizer.rendering import mistake_text, right_text, sentence, value_text, values_text
+from flowbot.optimizer.rendering import mistake_texts, right_text, sentence, value_text, values_text
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
 from flowbot.optimizer.task_kinds import step_kinds
 from flowbot.run.events import Arm
@@ -135,7 +135,7 @@ def _question(context: Context, program: WorkflowProgram, path: str, rows: Seque
         workflow=sentence(program.workflow),
         step=path,
         instruction=said(program.workflow.parameter(path)),
-        mistakes=[mistake_text(row, number, context.task.metric) for number, row in enumerate(wrong, start=1)],
+        mistakes=mistake_texts(wrong, context.task.metric),
         limit=WORDS,
     )
     return question, [right_text(row, context.task.metric) for row in wrong]

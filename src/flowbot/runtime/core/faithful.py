@@ -100,7 +100,7 @@ class Faithful(Walk):
 
         def messages(room: int) -> list[Message]:
             done = [
-                f"Question {number}: ```{each.instruction}```\nAnswer {number}: ```{each.text[:room]}```"
+                f"Question {number}: ```{each.here.instruction}```\nAnswer {number}: ```{each.text[:room]}```"
                 for number, each in enumerate(self.progress, start=1)
             ]
             parts = [self._tools, "\n".join(["Progress:", *done]) if done else "", task]

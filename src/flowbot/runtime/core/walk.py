@@ -56,24 +56,22 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A step that is done, as later ones are shown it.
+    """A step that is done.
 
     Args:
-        address: of the step.
-        name: as the program has it.
-        instruction: as the program has it.
-        text: what came of it.
+        here: as the program has it.
+        step: as the trace has it.
+        text: what later ones are shown of it.
     """
 
-    address: str
-    name: str
-    instruction: str
+    here: CoreStep
+    step: Step
     text: str
 
     @property
     def key(self) -> str:
         """How it is called among the inputs of a later step: `step-3[2]`."""
-        return self.address.rpartition("/")[2]
+        return self.step.address.rpartition("/")[2]
 
 
 class Walk(ABC):
@@ -97,7 +95,7 @@ class Walk(ABC):
 
     @abstractmethod
     async def go(self, here: CoreStep, step: Step) -> Step:
-        """Carry out a process or decision: the step with `answer`, and `next` of a decision, among its outputs, or with its error."""
+        """Carry out a process or decision: the step with `answer`, of a decision with `next`, among its outputs, or with its error."""
 
     @abstractmethod
     async def finish(self, here: CoreStep, step: Step) -> Step:
@@ -117,7 +115,7 @@ class Walk(ABC):
             self.steps.append(step)
             if step.outputs is None or ends:
                 break
-            self.progress.append(Entry(step.address, here.name, here.instruction, self.said(step)))
+            self.progress.append(Entry(here, step, self.said(step)))
             here = by_name[dict(here.branches)[step.outputs[NEXT]] if NEXT in step.outputs else here.branches[0][1]]
         last = self.steps[-1]
         if last.error:
@@ -135,7 +133,7 @@ class Walk(ABC):
         self._visits[slug] += 1
         values = {**self.frame.holder.inputs, **{each.key: each.text for each in self.progress}}
         edges = [StepEdge(by, f"in.{name}", _HOW) for name, value in self.frame.read.items() for by in value.by]
-        edges += [StepEdge(each.address, f"in.{each.key}", _HOW) for each in self.progress]
+        edges += [StepEdge(each.step.address, f"in.{each.key}", _HOW) for each in self.progress]
         return Step(
             f"{self.frame.holder.address}/{slug}[{self._visits[slug]}]",
             "model",
@@ -148,9 +146,7 @@ class Walk(ABC):
 
     def said(self, step: Step) -> str:
         """What later steps are shown of one that is done."""
-        gave = step.outputs or {}
-        way = f" → {gave[NEXT]}" if NEXT in gave else ""
-        return "\n".join([f"{show_value(gave.get(ANSWER, ''))}{way}".strip(), *map(called_text, step.calls)])
+        return "\n".join([gave_text(step), *map(called_text, step.calls)])
 
     def shown_inputs(self) -> str:
         """The inputs of the node, each under its name; a lone one as it is."""
@@ -208,6 +204,12 @@ class Talk:
     def told(self, step: Step, outputs: Mapping[str, Any] | None) -> Step:
         """The step with it, and with its outputs where there are some."""
         return with_exchange(step, "" if outputs is not None else self.error, self.asked, self.replies, outputs)
+
+
+def gave_text(step: Step) -> str:
+    """The answer of a step, and of a decision the way that it took."""
+    gave = step.outputs or {}
+    return " → ".join(show_value(gave[name]) for name in (ANSWER, NEXT) if name in gave).strip()
 
 
 def called_text(call: ToolCall) -> str:
