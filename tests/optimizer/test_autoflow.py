@@ -71,12 +71,12 @@ class Modeller:
     chats: list[Request] = field(default_factory=list[Request])
 
     def __call__(self, request: Request) -> ReplyContent:
-        said = request.messages[0].content
-        if said.startswith("Write a program in words"):
+        text = said(request)
+        if text.startswith("Write a program in words"):
             self.chats.append(request)
             return next(self.programs, "no") if request.schema is None else next(self.lines, {"type": "terminal"})
-        odd = request.messages[-1].content.split("letter ")[1].split()[0][-1] in "13579"
-        right = "Say B." in said or ("if it is odd" in said and odd)
+        odd = text.split("letter ")[1].split()[0][-1] in "13579"
+        right = "Say B." in text or ("if it is odd" in text and odd)
         wanted = dict(request.schema["properties"]) if request.schema is not None else {}
         return {name: ("b" if right else "a") if name == "label" else "yes" for name in wanted or ("label",)}
 
@@ -268,7 +268,8 @@ async def test_a_start_that_no_program_could_replace_is_refused_before_anything_
         await optimize_async(given, run_dir=tmp_path / "run", cache_dir=tmp_path / "cache", **more)
     assert not (tmp_path / "run").exists()
     if not frozen:
-        async with planned(given, **{**more, "start": start(task)}):
+        more["start"] = start(task)
+        async with planned(given, **more):
             """Its program calls none."""
 
 

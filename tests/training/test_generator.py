@@ -67,7 +67,7 @@ def reward(tmp_path: Path) -> str:
 
 
 def labels(request: Request, key: str) -> ReplyContent:
-    said = request.messages[0].content
+    said = "\n".join(each.content for each in request.messages)
     wanted: dict[str, Any] = dict(request.schema["properties"]) if request.schema is not None else {}
     return {name: ("b" if "Say B." in said else "a") if name == "label" else "yes" for name in wanted}
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from flowbot.fields import Field, Type
 from flowbot.lm.client import Message
-from flowbot.workflow.nodes import LLMNode
+from flowbot.workflow.nodes import CoreNode, LLMNode
 from flowbot.workflow.parameters import Demonstration, LLMParameters
 from flowbot.workflow.prompt import last_request
 
@@ -44,9 +44,9 @@ def messages(
     system = "\n".join(part for part in parts if part)
     asked = [Message("system", system)] if system else []
     for shown in _shown(parameters, leave_out):
-        asked.append(Message("user", _show_inputs(node, shown.inputs)))
+        asked.append(Message("user", show_inputs(node, shown.inputs)))
         asked.append(Message("assistant", show_outputs(shown.outputs, out_fields)))
-    asked.append(Message("user", _show_inputs(node, values)))
+    asked.append(Message("user", show_inputs(node, values)))
     return tuple(asked)
 
 
@@ -110,7 +110,8 @@ def show_value(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _show_inputs(node: LLMNode, values: Mapping[str, Any]) -> str:
+def show_inputs(node: LLMNode | CoreNode, values: Mapping[str, Any]) -> str:
+    """The inputs of a node, each under its name; a lone one as it is."""
     given = [name for name in node.inputs if name in values]
     if len(given) == 1 and len(node.inputs) == 1:
         return show_value(values[given[0]])

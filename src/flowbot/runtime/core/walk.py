@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowbot.fields import Field, ModelError, StepError, ToolSignature
 from flowbot.lm.client import TOO_LONG, Draw, Message, Reply, ToolUse
-from flowbot.runtime.adapter import show_value
+from flowbot.runtime.adapter import show_inputs, show_value
 from flowbot.runtime.jsonlike import to_json
 from flowbot.runtime.react import RESULT_CHARACTERS, SHORTER, result_text
 from flowbot.runtime.services import DEFAULT_MAX_TOKENS, Services, end_of, fields_of, with_exchange
@@ -149,11 +149,8 @@ class Walk(ABC):
         return "\n".join([gave_text(step), *map(called_text, step.calls)])
 
     def shown_inputs(self) -> str:
-        """The inputs of the node, each under its name; a lone one as it is."""
-        given = self.frame.holder.inputs
-        if len(given) == 1:
-            return show_value(next(iter(given.values())))
-        return "\n".join(f"{name}: {show_value(value)}" for name, value in given.items())
+        """The inputs of the node."""
+        return show_inputs(self.frame.node, self.frame.holder.inputs)
 
     async def ask(
         self, talk: Talk, messages: Callable[[int], Sequence[Message]], fields: Sequence[Field], **settings: Any
