@@ -48,7 +48,9 @@ async def written(context: Context, asked: str, chat: str, draw: int) -> str:
         if reply is None:
             break
         if (words := folded(reply["instruction"])) in said:  # it has nothing new to say
-            given = ", ".join(each.name for each in context.task.outputs)
+            given = "; ".join(
+                f"{each.name}: {each.about}" if each.about else each.name for each in context.task.outputs
+            )
             reply = {"type": "terminal", "instruction": f"Give {given}."}
         said.add(words)
         line, furthest = _line(len(lines) + 1, reply, furthest)
