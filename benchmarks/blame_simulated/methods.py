@@ -89,7 +89,7 @@ class Known(Blame):
 
 @dataclass(frozen=True, slots=True)
 class _First(Blamed):
-    def draw(self, rng: Random) -> str:
+    def draw(self, rng: Random, tries: Mapping[str, int]) -> str:
         return max(self.runs, key=lambda path: self.runs[path])
 
 

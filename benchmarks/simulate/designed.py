@@ -180,7 +180,7 @@ class Both:
             each
             for each in members
             if each.parent is parent and each.origin is None and each.state in self.states
-            and each.belief.mean > 0 and context.population.outcomes(each.program)
+            and each.belief.mean > 0 and sum(context.population.pairs(each, context.rows).differences) > 0
         ]  # fmt: skip
         pairs = sorted(combinations(good, 2), key=lambda pair: -sum(each.belief.mean for each in pair))
         found: list[Option] = []

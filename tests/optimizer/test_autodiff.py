@@ -12,7 +12,14 @@ from search_help import searching
 
 from flowbot.fields import Score
 from flowbot.optimizer.autodiff.gated import BATCH, PROPOSALS, WINDOW, Gated
-from flowbot.optimizer.autodiff.proposer import RIGHT, SEVERAL, WRONG, AutoDiff, gradients_of
+from flowbot.optimizer.autodiff.proposer import (
+    RIGHT,
+    SEVERAL,
+    WRONG,
+    AutoDiff,
+    _turn,  # pyright: ignore[reportPrivateUsage]
+    gradients_of,
+)
 from flowbot.optimizer.autodiff.question import question
 from flowbot.optimizer.belief import Belief
 from flowbot.optimizer.parameters.wording import Wording
@@ -23,6 +30,7 @@ from flowbot.optimizer.search import Search
 from flowbot.run.events import Arm, Measured
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.runtime.together import all_of
+from flowbot.workflow.parameters import LLMParameters
 from flowbot.workflow.workflow import Workflow
 
 WORSE = "You are answer. Right: none of them."
@@ -273,6 +281,23 @@ async def test_the_question_shows_the_other_steps_who_reads_what_and_what_the_st
     assert "The step has besides, and keeps:\n- format: One word." in text
     assert "Now (the workflow scores 0.00 on 12 rows):\nYou are better.\n" in text
     assert "at most 80 words" in text
+
+
+async def test_the_text_of_which_most_is_said_is_written_anew_first_a_hint_too(tmp_path: Path) -> None:
+    hinted = LLMParameters(instruction=EVEN, format_hint="In one word.")
+    async with searching(
+        task(), single(EVEN).with_parameter("answer", hinted), World(["In capital letters."]), tmp_path
+    ) as search:
+        await search.run(search.start, search.training, "train")
+        for part, turns in (("format_hint", [1, 0]), ("instruction", [0, 1])):
+            said = search.feedback(search.start.hash, search.training[0], "answer", "wrong", part=part)
+            assert [_turn(search.start, "answer", [said], number) for number in range(2)] == turns
+        now = Wording.of(search.start.workflow, "answer", 1)
+        rows = search.recorded(search.start, search.training[:1])
+        text = question(search, search.population.start, "answer", now, rows, [{}], [], ()).text
+    assert text.startswith("Improve the format hint of one step")
+    assert ":\nIn one word.\n" in text
+    assert f"- instruction: {EVEN}" in text
 
 
 async def test_a_long_text_may_grow_by_a_fifth(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ async def test_the_only_step_that_may_be_changed_is_known_without_a_question(tmp
         assert blame.cost(search.start, search.recorded(search.start, search.rows)) == 0
         blamed = await blame.of(search, search.start)
     assert not asked.prompts
-    assert blamed.draw(Random(0)) == "answer"
+    assert blamed.draw(Random(0), {}) == "answer"
 
 
 def test_frozen_steps_are_no_suspects() -> None:
@@ -94,8 +94,15 @@ def test_frozen_steps_are_no_suspects() -> None:
 
 def test_a_step_is_drawn_by_the_runs_against_it_and_the_same_from_the_same_seed() -> None:
     blamed = Blamed({"plan": 5, "answer": 1})
-    drawn = [blamed.draw(Random(seed)) for seed in range(200)]
-    assert drawn == [blamed.draw(Random(seed)) for seed in range(200)]
+    drawn = [blamed.draw(Random(seed), {}) for seed in range(200)]
+    assert drawn == [blamed.draw(Random(seed), {}) for seed in range(200)]
     assert 150 < drawn.count("plan") < 200, "mostly, not always, the step that most runs speak against"
-    even = [Blamed({"plan": 0, "answer": 0}).draw(Random(seed)) for seed in range(200)]
+    even = [Blamed({"plan": 0, "answer": 0}).draw(Random(seed), {}) for seed in range(200)]
     assert 70 < even.count("plan") < 130
+
+
+def test_a_step_that_was_tried_in_vain_makes_room_for_the_others() -> None:
+    blamed = Blamed({"plan": 5, "answer": 1, "check": 0})
+    for tries, expected in (({"plan": 1}, 30), ({"plan": 2}, 90), ({"plan": 5}, 190)):
+        drawn = [blamed.draw(Random(seed), tries) for seed in range(200)]
+        assert len(drawn) - drawn.count("plan") >= expected

@@ -74,14 +74,17 @@ def test_a_structure_takes_a_text_along_and_two_structures_are_none() -> None:
     assert combined(BASE, voted, other) is None
 
 
-def candidate(search: Search, name: str, change: tuple[str, str], belief: Belief, state: State = "open") -> None:
+def candidate(
+    search: Search, name: str, change: tuple[str, str], belief: Belief, state: State = "open", score: float = 1.0
+) -> None:
     program = WorkflowProgram(changed(*change))
     made = Candidate(
         name, program, search.population.start, Arm(kind=change[1], place=change[0]), belief, state=state, title=name,
         shown=frozenset({name}),
     )  # fmt: skip
     search.population.add(made)
-    search.population.record(program.hash, search.rows[0], Outcome(1.0))
+    search.population.record(search.start.hash, search.rows[0], Outcome(0.0))
+    search.population.record(program.hash, search.rows[0], Outcome(score))
 
 
 async def test_until_it_is_measured_its_gain_is_the_sum(tmp_path: Path) -> None:
@@ -117,19 +120,20 @@ async def test_where_hardly_a_row_is_left_that_neither_was_picked_by_nothing_is_
 
 
 @pytest.mark.parametrize(
-    ("change", "belief", "state"),
+    ("change", "belief", "state", "score"),
     [
-        (("answer", "ruled"), Belief(-0.01, 0.03), "open"),
-        (("answer", "ruled"), Belief(0.03, 0.03), "adopted"),
-        (("answer", "shown"), Belief(0.03, 0.03), "open"),
+        (("answer", "ruled"), Belief(-0.01, 0.03), "open", 1.0),
+        (("answer", "ruled"), Belief(0.03, 0.03), "open", 0.0),  # it looks better by its prior alone
+        (("answer", "ruled"), Belief(0.03, 0.03), "adopted", 1.0),
+        (("answer", "shown"), Belief(0.03, 0.03), "open", 1.0),
     ],
 )
-async def test_what_lost_was_adopted_or_is_of_the_same_arm_is_not_combined(
-    tmp_path: Path, change: tuple[str, str], belief: Belief, state: State
+async def test_what_lost_gained_nothing_was_adopted_or_is_of_the_same_arm_is_not_combined(
+    tmp_path: Path, change: tuple[str, str], belief: Belief, state: State, score: float
 ) -> None:
     async with searching(TASK, BASE, Roles(lambda name, _: name, lambda _: ""), tmp_path) as search:
         candidate(search, "p1", ("answer", "shown"), Belief(0.05, 0.03))
-        candidate(search, "p2", change, belief, state)
+        candidate(search, "p2", change, belief, state, score)
         assert Combine().options(search.population.start, search) == []
 
 

@@ -65,7 +65,7 @@ async def test_one_text_is_rewritten_at_a_time_each_in_its_turn(orders: Task, tm
     model = Model()
     async with searching(small(orders), start(orders), model, tmp_path, meta_mode="large") as search:
         before = await begun(search)
-        made = [told(await drawn(Rewrite(), search, "instruct", draw), "answer") for draw in (0, 4)]
+        made = [told(await drawn(Rewrite(), search, "instruct", draw), "answer") for draw in (0, 1)]
     was = [message.model_dump()["parts"] for message in before.messages]
     longest, other = ([message.model_dump()["parts"] for message in each.messages] for each in made)
     assert longest == [*was[:3], ("Words that are new.\n\nOrder: ", {"ref": "note"}, "\nTotal:")]

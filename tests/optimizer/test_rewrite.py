@@ -13,7 +13,7 @@ from search_help import searching
 from flowbot.fields import Score
 from flowbot.optimizer.belief import Belief
 from flowbot.optimizer.feedback.blame import ASKED, Blame, Blamed
-from flowbot.optimizer.parameters.rewrite import Rewrite
+from flowbot.optimizer.parameters.rewrite import GRADIENTS, Rewrite
 from flowbot.optimizer.parameters.rule import Rule
 from flowbot.optimizer.population import Candidate, Outcome
 from flowbot.optimizer.seams import Focus, Proposal
@@ -142,9 +142,9 @@ async def test_only_the_calls_from_the_blamed_step_to_the_end_are_asked_about(tm
     assert set(asked) == {"middle", "answer"}
     gradients = [each for each in made.feedback if each.text.startswith("say")]
     on_it = [each.id for each in made.feedback if each.place == "middle"]
-    assert [each.place for each in gradients] == ["answer", "middle"] * 6
+    assert [each.place for each in gradients] == ["answer", "middle"] * GRADIENTS
     assert list(made.because) == on_it, "what was said of the step, blame first"
-    assert len(on_it) == ASKED + 6
+    assert len(on_it) == ASKED + GRADIENTS
     assert "said of `middle`: say more in middle" in model.asked(HYPOTHESES)[0]
     last = next(each for each in made.feedback if each.place == "middle" and each.after)
     assert made.feedback.index(last) > [each.id for each in made.feedback].index(last.after[0]), "causes come first"
@@ -174,13 +174,56 @@ async def test_draws_of_one_parent_side_by_side_ask_for_blame_once_and_repeat(tm
         async with searching(TASK, chain(*CHAIN), model, tmp_path / folder, meta_mode="large") as search:
             await begun(search)
             cost = rewrite.options(search.population.start, search)[0].cost
-            made = await gather(*(drawn(rewrite, search, "instruct", draw) for draw in range(4)))
+            made = await gather(*(drawn(rewrite, search, "instruct", draw) for draw in range(12)))
             assert cost > ASKED
             assert rewrite.options(search.population.start, search)[0].cost == cost - ASKED
-        assert len(model.asked(HYPOTHESES)) == 1
+        assert len(model.asked(HYPOTHESES)) == 3
         assert len(model.asked("A run of")) == ASKED
         edits.append([each.edits for each in made])
     assert edits[0] == edits[1]
+
+
+async def test_steps_that_nobody_blames_have_their_turn_where_the_blamed_one_is_not_mended(
+    tmp_path: Path,
+) -> None:
+    async with searching(TASK, chain(*CHAIN), scripted("plan"), tmp_path, meta_mode="large") as search:
+        await begun(search)
+        rewrite, rule = Rewrite(), Rule(most=9)
+        for proposer, kind, draws in ((rewrite, "instruct", 24), (rule, "rule", 9)):
+            made = [await drawn(proposer, search, kind, draw) for draw in range(draws)]
+            steps = [each.edits[0].split(":")[0] if each.edits else "" for each in made]
+            assert steps[0] == "plan"
+            assert len(set(steps)) > 1
+            assert max(steps.count(each) for each in CHAIN) == steps.count("plan")
+
+
+async def test_the_first_hypothesis_on_each_of_several_texts_comes_before_the_second_on_any(tmp_path: Path) -> None:
+    model, rewrite = scripted("plan"), Rewrite()
+    async with searching(TASK, chain("plan", "answer"), model, tmp_path, meta_mode="large") as search:
+        await begun(search)
+        made: list[str] = []
+        for draw in range(8):
+            (option,) = rewrite.options(search.population.start, search)
+            before = search.spent
+            made.append((await drawn(rewrite, search, "instruct", draw)).reason)
+            assert (search.spent > before) == (option.cost > 0) == (draw < 2)
+    assert made == [f"claim {n}" for n in (1, 5, 2, 6, 3, 7, 4, 8)]
+
+
+async def test_a_format_hint_has_its_turn_after_the_instruction(tmp_path: Path) -> None:
+    model, rewrite = scripted(), Rewrite()
+    workflow = chain("answer")
+    hinted = LLMParameters(instruction="You are answer.", format_hint="In one word.")
+    async with searching(TASK, workflow.with_parameter("answer", hinted), model, tmp_path, meta_mode="large") as search:
+        await begun(search)
+        first, second = [told(await drawn(rewrite, search, "instruct", draw), "answer") for draw in range(2)]
+    assert (first.instruction, first.format_hint) == ("You are answer. Rewrite number 1.", "In one word.")
+    assert (second.instruction, second.format_hint) == ("You are answer.", "You are answer. Rewrite number 5.")
+    instruction, hint = model.asked(HYPOTHESES)
+    assert "Its text now:\nYou are answer." in instruction
+    assert "It has besides: In one word." in instruction
+    assert "Its text now, which says how it is to write that:\nIn one word." in hint
+    assert "It has besides: You are answer." in hint
 
 
 async def test_rewrites_that_change_nothing_are_believed_in_less_and_less(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from flowbot.run.events import Arm, Feedback
 from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.runtime.together import Once
+from flowbot.workflow.prompt import Slot
 
 from .question import EDITS, question
 
@@ -171,8 +172,11 @@ def blamed(path: str, rows: Sequence[Row], gradients: Sequence[Gradients]) -> tu
 def _turn(program: WorkflowProgram, path: str, said: Sequence[Feedback], number: int) -> int:
     """Which text of a step is written anew at its turn of that number: all of them in turn, that of which most is said first."""
     parts = Counter(each.part for each in said)
-    places = range(texts_of(program.workflow.parameter(path)))
-    ranked = sorted(places, key=lambda place: -parts[f"messages[{place}]"])
+    texts = texts_of(program.workflow.parameter(path))
+    names = [
+        f"messages[{place}]" if isinstance(each, Slot) else each or "instruction" for place, each in enumerate(texts)
+    ]
+    ranked = sorted(range(len(texts)), key=lambda place: -parts[names[place]])
     return ranked[number % len(ranked)]
 
 

@@ -10,7 +10,7 @@ from flowbot.fields.words import count
 from flowbot.optimizer.feedback.backward import Gradients, feedback_on
 from flowbot.optimizer.feedback.parts import peers, suspects
 from flowbot.optimizer.feedback.runs import PERFECT, calls_of
-from flowbot.optimizer.parameters.wording import Wording, text_at
+from flowbot.optimizer.parameters.wording import Wording, text_at, texts_of
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.prompts import fill
 from flowbot.optimizer.rendering import instruction_text, output_text, sentence, value_text, values_text
@@ -77,7 +77,7 @@ def question(
         step=path,
         now=now,
         score=_mean(context, parent),
-        peers=[*_peers(workflow.parameter(path), most), *_beside(workflow, peers(rows, path), most)],
+        peers=[*_peers(workflow.parameter(path), now, most), *_beside(workflow, peers(rows, path), most)],
         examples=list(_examples(context, parent.program, path, rows, gradients)),
         history=history,
         failed=failed,
@@ -86,11 +86,13 @@ def question(
     return Question(text, [*(each.text for each in feedback_on(path, rows, gradients)), *history, *failed])
 
 
-def _peers(told: Parameters, most: int) -> Iterator[str]:
+def _peers(told: Parameters, now: Wording, most: int) -> Iterator[str]:
     """What the step has besides the text: a new text must go with it."""
     if not isinstance(told, LLMParameters):
         return
-    if told.format_hint:
+    if now.part == "format_hint":
+        yield f"instruction: {value_text(text_at(told, texts_of(told)[0]), most)}"
+    elif told.format_hint:
         yield f"format: {value_text(told.format_hint, most)}"
     if told.demonstrations:
         first = told.demonstrations[0]

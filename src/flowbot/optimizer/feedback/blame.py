@@ -29,6 +29,8 @@ from .runs import failing, varied
 
 ASKED = 6
 """Failing runs that are looked at."""
+UNMENDED = 0.5
+"""How likely a step at fault is taken to be still at fault after a try to mend it."""
 STEP_TOKENS = 40
 QUOTE_TOKENS = 140
 
@@ -45,10 +47,14 @@ class Blamed:
     runs: Mapping[str, int]
     feedback: tuple[Feedback, ...] = ()
 
-    def draw(self, rng: Random) -> str:
-        """A step, drawn by how likely it is that most mistakes begin there."""
+    def draw(self, rng: Random, tries: Mapping[str, int]) -> str:
+        """A step, drawn by how likely it is that most mistakes begin there and that so many tries did not mend it: where those who blame
+        are wrong every step has its turn soon."""
         asked = sum(self.runs.values())
-        drawn = {path: rng.betavariate(1 + against, 1 + asked - against) for path, against in self.runs.items()}
+        drawn = {
+            path: rng.betavariate(1 + against, 1 + asked - against) * UNMENDED ** tries.get(path, 0)
+            for path, against in self.runs.items()
+        }
         return max(drawn, key=lambda path: drawn[path])
 
     @property

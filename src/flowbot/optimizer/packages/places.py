@@ -6,14 +6,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from flowbot.optimizer.feedback.parts import suspects
 from flowbot.optimizer.parameters.accept import accepted
+from flowbot.optimizer.parameters.wording import Part
 from flowbot.optimizer.seams import Context
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.workflow.parameters import ChoiceParameters, CodeParameters, CoreParameters, LLMParameters
-from flowbot.workflow.prompt import Slot, slots
+from flowbot.workflow.prompt import slots
 
 LIMIT_WORDS = 600
 """Of a text: published optimisers write long ones."""
@@ -33,7 +33,7 @@ class Place:
     path: str
     part: str
     text: str
-    slot: Slot | Literal["format_hint"] | None = None
+    slot: Part = None
 
     def __str__(self) -> str:
         return f"{self.path}#{self.part}"

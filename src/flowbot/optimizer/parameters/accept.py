@@ -7,7 +7,6 @@ examples, or does not pass the checker. What says the same as before changes not
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 from flowbot.optimizer.guard import folded
 from flowbot.optimizer.rendering import fenced, instruction_text
@@ -27,6 +26,7 @@ from flowbot.workflow.prompt import Slot, slots
 from flowbot.workflow.workflow import Workflow
 
 from .labels import foreign_label
+from .wording import Part
 from .written import echo, text_of
 
 LETTERS_PER_WORD = 12
@@ -42,7 +42,7 @@ def accepted(
     *,
     question: str,
     quotable: Sequence[str] = (),
-    part: Slot | Literal["format_hint"] | None = None,
+    part: Part = None,
     limit: int,
 ) -> tuple[Parameters | None, str]:
     """The parameters of a step with what a reply says in place of its instruction, its code or one text of its prompt; or None
@@ -105,7 +105,7 @@ def _text_fault(
     return f"it lists the label {label!r:.60}, which the task has not" if label else ""
 
 
-def _old_text(old: LLMParameters | ChoiceParameters, part: Slot | Literal["format_hint"] | None) -> str:
+def _old_text(old: LLMParameters | ChoiceParameters, part: Part) -> str:
     if isinstance(part, Slot):
         return part.text
     if part == "format_hint" and isinstance(old, LLMParameters):
@@ -114,9 +114,7 @@ def _old_text(old: LLMParameters | ChoiceParameters, part: Slot | Literal["forma
     return old.instruction if longest is None else longest.text
 
 
-def _with_text(
-    old: LLMParameters | ChoiceParameters, text: str, part: Slot | Literal["format_hint"] | None
-) -> LLMParameters | ChoiceParameters:
+def _with_text(old: LLMParameters | ChoiceParameters, text: str, part: Part) -> LLMParameters | ChoiceParameters:
     if part == "format_hint":
         return old.model_copy(update={"format_hint": text})
     if isinstance(old, LLMParameters):

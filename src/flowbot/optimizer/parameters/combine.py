@@ -54,11 +54,15 @@ class Combine:
         def worth(each: Candidate) -> float:
             return each.belief.mean - population.charge(each)
 
+        def looked_better(each: Candidate) -> bool:
+            """On the rows, not by the prior alone."""
+            return sum(population.pairs(each, context.rows).differences) > population.charge(each)
+
         good = [
             each
             for each in population.members
             if each.parent is parent and each.origin is None and each.state != "adopted"
-            and worth(each) > 0 and population.outcomes(each.program)
+            and worth(each) > 0 and looked_better(each)
         ]  # fmt: skip
         ranked = sorted(combinations(good, 2), key=lambda pair: -sum(map(worth, pair)))
         found: list[Option] = []

@@ -38,12 +38,16 @@ from flowbot.runtime.together import Once
 from flowbot.workflow.parameters import LLMParameters, Parameters
 
 from .accept import accepted
-from .step_change import Aim, aim, option, proposal, text_steps
+from .step_change import Aim, aim, option, proposal, task_outputs, text_steps
 from .update import TOKENS_PER_WORD
-from .wording import Wording, texts_of
+from .wording import Wording, text_at, texts_of
 
 AT_ONCE = 4
 """Hypotheses of one reply."""
+GRADIENTS = 3
+"""Of the mistakes that a reply is made from, those that textual gradients are asked of: they take most of the questions."""
+TURNS = 4
+"""Texts that have a turn each before the next hypothesis on any of them."""
 CLAIM_TOKENS = 100
 HYPOTHESES = [Field.of("hypotheses", "list[{claim: str, text: str}]", "what is wrong, and the text that mends it")]
 
@@ -63,13 +67,14 @@ class _Reply(NamedTuple):
 
 @dataclass(slots=True)
 class Rewrite:
-    """Lets a large meta model rewrite the instruction of a step, or one text of a prompt of the user's own.
+    """Lets a large meta model rewrite the instruction of a step, its format hint, or one text of a prompt of the user's own.
 
     The arm names the step where only one may be changed. Else each reply is for one drawn by Thompson sampling over the blame. The first
-    draw of a reply pays for it, those after it cost nothing.
+    draw of a reply pays for it, those after it cost nothing. Where there are several texts that could be at fault the first hypotheses on
+    some of them come before the second one on any: rows are what a try costs, and where one failed the fault is as likely elsewhere.
 
     Args:
-        replies: how often it is asked for one program, more often where a prompt has more texts: each has a turn.
+        replies: how often it is asked for one program, more often where it has more texts: each has a turn.
         mistakes, right: runs that a reply is made from: failing ones, and good ones that must stay so.
         history: earlier tries on the step that it is shown.
         blame: finds the step; proposers may share one.
@@ -82,6 +87,7 @@ class Rewrite:
     blame: Blame = field(default_factory=Blame)
     _replies: Once[_Reply] = field(default_factory=Once[_Reply])
     _handed: dict[str, int] = field(default_factory=dict[str, int])
+    _turns: dict[str, int] = field(default_factory=dict[str, int])
     _changed: int = 0
     _unchanged: int = 0
 
@@ -92,12 +98,14 @@ class Rewrite:
         wrong = failing(rows)
         if context.meta_mode != "large" or not (paths := text_steps(program, wrong, whole=True)):
             return []
-        gradients = sorted((most_questions(program, row) for row in wrong), reverse=True)[: self.mistakes]
+        gradients = sorted((most_questions(program, row) for row in wrong), reverse=True)[:GRADIENTS]
         cost = self.blame.cost(program, rows) + (sum(gradients) if len(suspects(program)) > 1 else 0) + 1
-        if self._handed.get(program.hash, 0) % AT_ONCE:
+        texts = sum(len(texts_of(program.workflow.parameter(path))) for path in paths)
+        _ = self._turns.setdefault(program.hash, min(TURNS, texts))
+        if self._place(program, self._handed.get(program.hash, 0))[1]:
             cost = 0  # the next draws are paid for
         arm = Arm(kind="instruct", place=paths[0] if len(paths) == 1 else "")
-        most = AT_ONCE * max(self.replies, *(texts_of(program.workflow.parameter(path)) for path in paths))
+        most = AT_ONCE * max(self.replies, texts)
         found = option(program, arm, "rewrite a step from its mistakes", cost=cost, most=most)
         # A meta model that repeats what it read costs questions and gains nothing: the belief is as large as the share of rewrites
         # that changed something, with one on credit.
@@ -106,7 +114,7 @@ class Rewrite:
 
     async def propose(self, parent: Candidate, focus: Focus, want: int, context: Context) -> Sequence[Proposal]:
         """As many hypotheses as are wanted, from that of this draw on, of one reply."""
-        program, (number, first) = parent.program, divmod(focus.draw, AT_ONCE)
+        program, (number, first) = parent.program, self._place(parent.program, focus.draw)
         want = min(want, AT_ONCE - first)
         self._handed[program.hash] = max(focus.draw + want, self._handed.get(program.hash, 0))
         reply = await self._replies.of((program.hash, number), lambda: self._ask(context, program, focus, number))
@@ -116,20 +124,28 @@ class Rewrite:
         self._unchanged += sum(each.program is None for each in made)
         return made
 
+    def _place(self, program: WorkflowProgram, draw: int) -> tuple[int, int]:
+        """Which reply a draw takes, and which of its hypotheses."""
+        turns = self._turns.get(program.hash, 1)
+        round_, place = divmod(draw, turns * AT_ONCE)
+        return round_ * turns + place % turns, place // turns
+
     async def _ask(self, context: Context, program: WorkflowProgram, focus: Focus, number: int) -> _Reply:
         """Ask for a step's hypotheses."""
         aimed = await aim(context, program, focus, self.blame, number, whole=True)
         path, rows = aimed.path, aimed.mistakes(self.mistakes, number)
         told = program.workflow.parameter(path)
-        now = Wording.of(program.workflow, path, number % texts_of(told)).growing
+        now = Wording.of(program.workflow, path, aimed.tries % len(texts_of(told))).growing
         gradients: Sequence[Gradients] = []
-        if len(suspects(program)) > 1:
-            context.watch.step(f"gradients of {count(len(rows), 'run')}")
-            gradients = await backward_all(context, program, rows, until=path)
+        if len(suspects(program)) > 1 and not task_outputs(context, program, path):
+            context.watch.step(f"gradients of {count(len(rows[:GRADIENTS]), 'run')}")
+            gradients = await backward_all(context, program, rows[:GRADIENTS], until=path)
+        nothing: Gradients = {}
+        gradients = [*gradients, *[nothing] * (len(rows) - len(gradients))]
         texts = [
             [each.text for each in feedback_on(path, [row], [run]) if not is_not_here(each.text)]
-            for row, run in zip(rows, gradients, strict=bool(gradients))
-        ] or [list[str]()] * len(rows)
+            for row, run in zip(rows, gradients, strict=True)
+        ]
         ran = [row for row in context.recorded(program, focus.rows or context.training) if calls_of(row, path)]
         kept = good(ran)[: self.right]
         history = tried(context.population, program, path)[: self.history]
@@ -141,8 +157,9 @@ class Rewrite:
             step=path,
             signature=step_at(program.workflow, path).gives_text,
             text=now.text,
+            what=now.what,
             around=now.around,
-            beside="; ".join(filter(None, [_beside(told), *_told_beside(program, peers(rows, path))])),
+            beside="; ".join(filter(None, [_beside(told, now), *_told_beside(program, peers(rows, path))])),
             mistakes=[
                 {"run": run_text(row), "right": wanted, "feedback": said}
                 for row, wanted, said in zip(rows, right, texts, strict=True)
@@ -168,7 +185,7 @@ class Rewrite:
                 *aimed.blamed.on(path),
                 *(
                     said
-                    for row, run in zip(rows, gradients, strict=False)
+                    for row, run in zip(rows, gradients, strict=True)
                     for call in said_of(path, row, run)
                     for said in run[call]
                 ),
@@ -216,9 +233,10 @@ def _told_beside(program: WorkflowProgram, paths: Sequence[str]) -> list[str]:
     return [f"`{each}` in the same request: {value_text(instruction_text(program.workflow, each))}" for each in paths]
 
 
-def _beside(told: Parameters) -> str:
+def _beside(told: Parameters, now: Wording) -> str:
     """What the step is told besides."""
     if not isinstance(told, LLMParameters):
         return ""
     shown = count(len(told.demonstrations), "worked example") if told.demonstrations else ""
-    return "; ".join(each for each in (told.format_hint, shown) if each)
+    other = text_at(told, texts_of(told)[0]) if now.part == "format_hint" else told.format_hint
+    return "; ".join(each for each in (other, shown) if each)

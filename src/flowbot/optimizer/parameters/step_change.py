@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -62,11 +63,13 @@ class Aim:
         path: of the step.
         blamed: what was said to find it out.
         rows: failing runs in which it ran, those first that speak against it and those last that speak against another.
+        tries: earlier draws that were for it.
     """
 
     path: str
     blamed: Blamed
     rows: Sequence[Row]
+    tries: int = 0
 
     def mistakes(self, number: int, draw: int) -> list[Row]:
         """So many of the rows, other ones at every draw as far as there are others."""
@@ -78,7 +81,7 @@ async def aim(
     context: Context, program: WorkflowProgram, focus: Focus, blame: Blame, draw: int, *, whole: bool = False
 ) -> Aim:
     """One of the steps that are told something in words and ran in a failing run, by Thompson sampling over the blame, which is asked
-    for at the first draw of whoever shares it.
+    for at the first draw of whoever shares it. Earlier draws are taken to have failed: otherwise there would be no further one.
 
     Args:
         context: the running search.
@@ -92,12 +95,15 @@ async def aim(
     failed = next(rows for rows in looked if text_steps(program, rows, whole=whole))
     blamed = await blame.of(context, program)
     among = replace(blamed, runs={path: blamed.runs[path] for path in text_steps(program, failed, whole=whole)})
-    path = among.draw(context.rng(f"aim/{program.hash}/{draw}"))
+    tries, path = Counter[str](), ""
+    for number in range(draw + 1):
+        path = among.draw(context.rng(f"aim/{program.hash}/{number}"), tries)
+        tries[path] += 1
     against = {each.example: False for each in blamed.feedback} | {each.example: True for each in blamed.on(path)}
     wrong = [row for row in failed if calls_of(row, path)]
     order = varied(wrong, context.rng(f"mistakes/{program.hash}"))
     order.sort(key=lambda row: {True: 0, None: 1, False: 2}[against.get(row.example.id)])
-    return Aim(path, blamed, order)
+    return Aim(path, blamed, order, tries[path] - 1)
 
 
 def task_outputs(context: Context, program: WorkflowProgram, path: str) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
 
 from flowbot.optimizer.rendering import MOST_PROMPT, value_text
 from flowbot.optimizer.step_view import step_at
@@ -14,17 +15,19 @@ LIMIT_WORDS = 80
 """Of a new instruction; a text of the user's own may grow by a fifth where it is longer."""
 PART = "[PART]"
 """Stands for the text that is written anew where the rest of its prompt is shown."""
+Part: TypeAlias = Slot | Literal["format_hint"] | None
+"""Which text of a step: one of a prompt of the user's own, its format hint, or its instruction, code or program."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """What is written anew of one step: its instruction, its code, or one text of a prompt of the user's own.
+    """What is written anew of one step: its instruction, its format hint, its code, or one text of a prompt of the user's own.
 
     Args:
         kind: of the node.
         signature: what it reads and gives.
         text: as it is now.
-        part: its place in a prompt of the user's own.
+        part: which of the step's texts it is.
         around: the rest of that prompt, `PART` in place of the text; "" where there is none.
         limit: words that a new one may have.
     """
@@ -32,13 +35,15 @@ class Wording:
     kind: str
     signature: str
     text: str
-    part: Slot | None
+    part: Part
     around: str
     limit: int
 
     @property
     def what(self) -> str:
-        """What is written: `code`, a `program` in words, or an `instruction`."""
+        """What is written: `code`, a `program` in words, a `format hint`, or an `instruction`."""
+        if self.part == "format_hint":
+            return "format hint"
         return {"code": "code", "core": "program"}.get(self.kind, "instruction")
 
     @property
@@ -48,36 +53,42 @@ class Wording:
 
     @staticmethod
     def of(workflow: Workflow, path: str, number: int = 0) -> Wording:
-        """That of the step at a path; of a prompt of the user's own its text of that number, the longest first."""
+        """That of the step at a path; of several texts that of the number, see `texts_of`."""
         step = step_at(workflow, path)
         told = step.told
-        part = dict(enumerate(slots(told.messages))).get(number) if isinstance(told, LLMParameters) else None
-        own = part.text if part is not None else text_at(told, None) if step.kind in ("text", "core") else None
+        part = texts_of(told)[number]
+        own = part.text if isinstance(part, Slot) else text_at(told, None) if step.kind in ("text", "core") else None
         return Wording(
             kind=step.kind,
             signature=f"{', '.join(step.reads)} -> {step.gives_text}",
             text=text_at(told, part),
             part=part,
-            around="" if part is None else _around(told, part),
+            around=_around(told, part) if isinstance(part, Slot) else "",
             limit=LIMIT_WORDS if own is None else max(LIMIT_WORDS, len(own.split()) * 6 // 5),
         )
 
 
-def text_at(told: Parameters, part: Slot | None) -> str:
-    """What stands in place of a step's text: its code, its instruction, or what a prompt of the user's own has at that part now."""
+def text_at(told: Parameters, part: Part) -> str:
+    """What stands in place of a step's text: its code, its instruction, its hint, or what a prompt of the user's own has at that part now."""
     if isinstance(told, CodeParameters):
         return told.code
     if isinstance(told, CoreParameters):
         return told.program
-    if isinstance(told, LLMParameters) and part is not None:
+    if isinstance(told, LLMParameters) and part == "format_hint":
+        return told.format_hint
+    if isinstance(told, LLMParameters) and isinstance(part, Slot):
         place = (part.message, part.part)
         return next((slot.text for slot in slots(told.messages) if (slot.message, slot.part) == place), "")
     return told.instruction if isinstance(told, LLMParameters | ChoiceParameters) else ""
 
 
-def texts_of(told: Parameters) -> int:
-    """How many texts of a step may be written anew, each for itself."""
-    return max(1, len(slots(told.messages))) if isinstance(told, LLMParameters) else 1
+def texts_of(told: Parameters) -> tuple[Part, ...]:
+    """The texts of a step that may be written anew, each for itself: those of a prompt of the user's own, the longest first, or what it is
+    told, then its format hint where it has one."""
+    if not isinstance(told, LLMParameters):
+        return (None,)
+    found: tuple[Part, ...] = slots(told.messages) or (None,)
+    return (*found, "format_hint") if told.format_hint.strip() else found
 
 
 def _around(told: Parameters, part: Slot) -> str:
