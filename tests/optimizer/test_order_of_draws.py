@@ -236,3 +236,34 @@ async def test_at_the_end_of_the_calls_the_best_that_was_run_is_taken_where_the_
         )
         assert await Pool(planner, Backwards(), judge).search(context) == "the planned calls are used"
         assert context.population.incumbent.program.hash == expected
+
+
+@pytest.mark.parametrize(
+    ("incumbent", "name", "p", "taken"),
+    [
+        ("start", "c!", 0.85, True),  # validation compares it with the start
+        ("a", "c!", 0.85, False),
+        ("a", "c!", 0.95, True),
+        ("a", "c", 0.85, True),  # it takes no further call
+    ],
+)
+async def test_at_the_end_of_the_calls_a_dearer_change_of_what_was_adopted_must_be_likelier_better(
+    incumbent: str, name: str, p: float, taken: bool
+) -> None:
+    context = Late((), 100)
+    population = context.population
+    if incumbent != "start":
+        adopted = Candidate(
+            incumbent, Named(incumbent), population.start, Arm(kind="a"), Belief(0.1, 0.1), state="adopted"
+        )
+        population.add(adopted)
+        population.incumbent = population.members[-1]
+    population.add(Candidate(name, Named(name), population.incumbent, Arm(kind="c"), Belief(0.1, 0.1)))
+    for each in {incumbent, name}:
+        await context.run(Named(each), context.rows[:FIRST], "train")
+    judge = Rules({})
+    judge.ruling = lambda candidate, population, rows, extra, last=False: Ruling(  # pyright: ignore[reportAttributeAccessIssue]
+        "adopt" if last else None, "own", candidate.belief, population.pairs(candidate, rows), p
+    )
+    Pool(Once(Maker()), Backwards(), judge)._take_likely(context)  # pyright: ignore[reportPrivateUsage]
+    assert (population.incumbent.program.hash == name) == taken

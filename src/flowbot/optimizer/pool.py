@@ -21,7 +21,7 @@ from flowbot.run.result import PLAN_USED
 from flowbot.runtime.together import all_of
 
 from .admission import STATES, Admissions, admitted, decided, within
-from .judge import Judge, Ruling
+from .judge import STRICTER, Judge, Ruling
 from .population import Candidate, P
 from .seams import Allocator, Context, Pick, Planner, PlanUsed, Proposal
 
@@ -159,7 +159,8 @@ class Pool(Generic[P]):
             self.planner.learn([(candidate, verdict)])
 
     def _take_likely(self, context: Context[P]) -> None:
-        """Calls are used up: the best open challenger is taken where it is likely better already."""
+        """Calls are used up: the best open challenger is taken where it is likely better already. Validation will compare what is returned
+        with the start alone: what makes another incumbent dearer is confirmed by nothing, and must be likelier better for that."""
         population = context.population
         ready = [each for each in population.open if population.outcomes(each.program)]
         if not ready:
@@ -167,7 +168,8 @@ class Pool(Generic[P]):
         best = max(ready, key=lambda each: each.belief.mean - population.charge(each))
         extra = population.extra_calls(best)
         ruling = self.judge.ruling(best, population, context.rows, extra, last=True)
-        if ruling.decision == "adopt":
+        confirmed = population.incumbent is population.start or extra <= 0
+        if ruling.decision == "adopt" and (confirmed or ruling.p >= STRICTER[1]):
             self._close(context, best, ruling, "adopt")
             population.incumbent = best
 
