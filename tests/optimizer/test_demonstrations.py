@@ -99,6 +99,16 @@ async def test_one_good_run_is_told_as_one(tmp_path: Path) -> None:
     assert " 1 good run," in solved.title
 
 
+async def test_a_good_run_that_is_not_perfect_is_shown_as_it_should_be(tmp_path: Path) -> None:
+    rows = [{"q": f"the colour of {n}", "a": f"blue {n}"} for n in range(6)]
+    model = knowing({row["q"]: f"it is {row['a']} I think" for row in rows[1:]} | {rows[0]["q"]: rows[0]["a"]})
+    async with searching(task_of(rows, metric="f1"), one_step(), model, tmp_path) as search:
+        await search.run(search.start, search.rows, "train")
+        made = await drawn(Demonstrations(), search, "demonstrate", 1)
+    assert {each.outputs["a"] for each in told(made, "answer").demonstrations} == {row["a"] for row in rows}
+    assert " 1 good run and 5 right answers," in made.title
+
+
 async def test_a_step_that_got_nothing_right_is_shown_what_is_expected_of_it(tmp_path: Path) -> None:
     async with searching(TASK, one_step(), knowing({}), tmp_path) as search:
         await search.run(search.start, search.rows, "train")

@@ -13,10 +13,12 @@ import pytest
 
 import flowbot as fb
 from flowbot.lm.client import Request
+from flowbot.optimizer.program_start import program_workflow
 from flowbot.program.applied import apply
 from flowbot.report.prompts import step_prompts
 from flowbot.task import Task
 from flowbot.testing.fake_behaviours import BEHAVIOURS
+from flowbot.workflow.parameters import Demonstration, LLMParameters
 
 APP = """
 import httpx, flowbot as fb
@@ -108,6 +110,47 @@ def test_the_same_examples_inside_the_text_do_not_help_it(tmp_path: Path) -> Non
     found = tuned(tmp_path)
     assert found.final_scores.test is not None
     assert found.final_scores.test.mean == 0
+
+
+class Said:
+    """Keeps what it is asked."""
+
+    name = "scripted/said"
+
+    def __init__(self) -> None:
+        self.asked: list[Any] = []
+
+    def __call__(self, messages: list[dict[str, Any]]) -> str:
+        self.asked.append(messages)
+        return "phone"
+
+
+def test_the_same_examples_are_the_same_requests_in_a_program_and_in_the_workflow_that_says_the_same(
+    tmp_path: Path,
+) -> None:
+    pytest.importorskip("openai")
+    shop = Path(__file__).parents[2] / "benchmarks" / "shop"
+    task = Task.load(shop / "plain.task.yaml")
+    page, message, reply = "Contact: The phone is silent on Friday.", "On which day does nobody answer?", "Friday"
+    typed = fb.Workflow.load(shop / "plain.flow.yaml")
+    program = program_workflow(task.programs[0], task)
+    shown = {
+        "ask_2": Demonstration(inputs={"join": page, "message": message}, outputs={"text": reply}),
+        "plain:reply": Demonstration(
+            inputs={"user": f"Help pages:\n{page}\n\nMessage: {message}"}, outputs={"reply": reply}
+        ),
+    }
+    asked: list[Any] = []
+    for workflow, step in ((typed, "ask_2"), (program, "plain:reply")):
+        told = workflow.parameter(step)
+        assert isinstance(told, LLMParameters)
+        made = workflow.with_parameter(step, told.model_copy(update={"demonstrations": (shown[step],)}))
+        said = Said()
+        with fb.Flow(made, lm=said, tools=task.tools, programs=task.programs, cache_dir=tmp_path / step[:3]) as flow:
+            assert flow(message="When can I call you?") == {"answer": "phone"}
+        asked.append(said.asked)
+    assert asked[0] == asked[1]
+    assert [each["role"] for each in asked[0][1]] == ["system", "user", "assistant", "user"]
 
 
 @pytest.fixture(autouse=True)

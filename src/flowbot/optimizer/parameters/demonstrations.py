@@ -13,7 +13,7 @@ from random import Random
 from statistics import fmean
 
 from flowbot.fields.words import count
-from flowbot.optimizer.feedback.runs import alike, alternated, calls_of, failing, good, typical
+from flowbot.optimizer.feedback.runs import PERFECT, alike, alternated, calls_of, failing, good, typical
 from flowbot.optimizer.population import Candidate
 from flowbot.optimizer.rendering import values_text
 from flowbot.optimizer.seams import Context, Focus, Option, Proposal
@@ -100,7 +100,7 @@ class _Worked:
     """What a step can be shown, one call a row.
 
     Args:
-        own: its good runs.
+        own: its good runs; where what is expected of it is known, those that are perfect: a graded metric calls good what is half right.
         expected: other runs, with what is expected in place of what it gave, where all that it gives are outputs of the task.
     """
 
@@ -113,15 +113,21 @@ class _Worked:
 
     @staticmethod
     def of(context: Context, program: WorkflowProgram, path: str, rows: Sequence[Row]) -> _Worked:
+        gives = task_outputs(context, program, path)
         own = {
             row.example.id: _demonstration(row, typical(calls))
             for row in good(rows)
+            if row.score.value >= PERFECT or not _is_known(row, gives)
             if (calls := [step for step in calls_of(row, path) if step.outputs is not None and _shows(step)])
         }
-        wrong = failing(rows) if own else rows
-        return _Worked(
-            list(own.values()), _expected(context, program, path, [r for r in wrong if r.example.id not in own])
-        )
+        expected = [
+            _demonstration(
+                row, replace(calls[-1], outputs={each: row.example.expected[n] for each, n in gives.items()})
+            )
+            for row in rows
+            if row.example.id not in own and _is_known(row, gives) and (calls := calls_of(row, path))
+        ]
+        return _Worked(list(own.values()), expected)
 
 
 def _shows(step: Step) -> bool:
@@ -129,13 +135,9 @@ def _shows(step: Step) -> bool:
     return not step.texts or (step.kind == "model" and bool(step.inputs and step.reply.strip()))
 
 
-def _expected(context: Context, program: WorkflowProgram, path: str, rows: Sequence[Row]) -> list[Demonstration]:
-    gives = task_outputs(context, program, path)
-    return [
-        _demonstration(row, replace(calls[-1], outputs={each: row.example.expected[n] for each, n in gives.items()}))
-        for row in rows
-        if gives and (calls := calls_of(row, path)) and all(name in row.example.expected for name in gives.values())
-    ]
+def _is_known(row: Row, gives: Mapping[str, str]) -> bool:
+    """Whether a row says what all that a step gives should be."""
+    return bool(gives) and all(name in row.example.expected for name in gives.values())
 
 
 def _demonstration(row: Row, step: Step) -> Demonstration:
