@@ -18,6 +18,7 @@ from aiohttp import web
 
 from flowbot.fields import BudgetExceeded, InfrastructureError, UserError
 from flowbot.lm.budget import Budget
+from flowbot.lm.pace import Pace
 from flowbot.lm.session import Session
 from flowbot.lm.tap.away import WorkerWay, reached, with_keys
 from flowbot.lm.tap.away import environment as environment_of
@@ -203,9 +204,9 @@ def flow(name: str, **parameters: Any) -> Workflow:
 
 @asynccontextmanager
 async def engine(
-    executor: Executor, made: UserProgram, store: Store | None = None, budget: Budget | None = None
+    executor: Executor, made: UserProgram, store: Store | None = None, **more: Any
 ) -> AsyncIterator[Engine]:
-    session = Session(store or Store.memory(), budget)
+    session = Session(store or Store.memory(), **more)
     found = Engine(None, session, programs={made.name: made}, price=(1.0, 2.0), executor=executor)
     try:
         yield found
@@ -350,8 +351,11 @@ async def test_what_a_worker_cannot_be_told_or_cannot_reach_runs_here(
         monkeypatch.setattr(Way, "__init__", lambda self, base, token: way(self, "http://127.0.0.1:9", token))
         assert (await run(made, flow("told"), "OPENAI_API_KEY")).outputs == found
         assert len(two.pids) == 1
-    one, other = [each.message for each in caplog.records if "runs in this process" in each.message]
+    async with served(monkeypatch), engine(two, program(folder, "told"), pace=Pace(batch=True)) as made:
+        assert (await run(made, flow("told"), "OPENAI_API_KEY")).outputs == found
+    one, other, batches = [each.message for each in caplog.records if "runs in this process" in each.message]
     assert one == "program app.py:told runs in this process: the address of a model holds a password"
+    assert batches.endswith("its calls go by batches, of more examples than workers take at once")
     assert other.endswith("cannot be reached at 127.0.0.1:9 from there; FLOWBOT_COORDINATOR says where it can be")
 
 

@@ -71,7 +71,7 @@ class WorkerWay(Way):
         super().__init__(base, token)
         self._models, self._answers, self._purpose = models, answers, purpose
         self._replicate, self._max_calls = replicate, max_calls
-        self._try = ""
+        self._try: str | None = None
         self.keys: list[tuple[Identity | None, str]] = []
         """As of `Tap`."""
         self.stopped: FlowBotError | None = None
@@ -81,8 +81,9 @@ class WorkerWay(Way):
         """As of `Way`."""
         what, *rest = request.rel_url.raw_parts[3:]
         if what == "begin":
-            self._try, self.keys, self.stopped = request.headers.get(_TRY, ""), [], None
-        elif request.headers.get(_TRY) != self._try:
+            self._try, self.keys, self.stopped = request.headers.get(_TRY), [], None
+        turn = self._try
+        if request.headers.get(_TRY) != turn:
             return told(403, "the run has begun again", "stopped")
         try:
             if what == "model":
@@ -91,7 +92,7 @@ class WorkerWay(Way):
             else:
                 found = {} if what == "begin" else await self._answers(what, as_object(json.loads(data)))
         except FlowBotError as error:
-            if type(error).__name__ not in _KINDS or isinstance(error, RefusedError):
+            if turn == self._try and (type(error).__name__ not in _KINDS or isinstance(error, RefusedError)):
                 self.stopped = self.stopped or error
             found = {"stop": type(error).__name__, "text": str(error)}
         return web.json_response(found)

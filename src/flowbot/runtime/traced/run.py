@@ -163,8 +163,11 @@ class ProgramRuns:
 
         if self._executor is None or bounds.answer is not None:
             return None
-        if (variables := environment()) is None:
-            return self._executor.say_here("program", program.name, "the address of a model holds a password")
+        variables, why = environment(), "the address of a model holds a password"
+        if self._session.connections.parking is not None:
+            variables, why = None, "its calls go by batches, of more examples than workers take at once"
+        if variables is None:
+            return self._executor.say_here("program", program.name, why)
         function = self._function(program)
         _require_fitting(program.name, function, place.holder.inputs)
         sent = Sent(program, place, parameters, bounds, self._kept)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from flowbot.fields import ModelError
+from flowbot.fields.bounds import VALUE_BYTES
 from flowbot.lm.tap import install
 from flowbot.lm.tap.away import AwayModels, Coordinator, Unreached, reached
 from flowbot.runtime.executors.protocol import TRACE_BYTES, Unsendable
@@ -83,7 +84,8 @@ class _Away(Kept):
 
     async def put(self, pure: Pure, result: Any) -> None:
         """As of `Kept`."""
-        await self._coordinator.tell("keep", {**pure, "result": result})
+        if len(json.dumps(result)) <= VALUE_BYTES:
+            await self._coordinator.tell("keep", {**pure, "result": result})
 
 
 def _filler(coordinator: Coordinator) -> Callable[[str, Mapping[str, object]], Any]:
