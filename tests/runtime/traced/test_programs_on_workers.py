@@ -260,17 +260,21 @@ async def test_a_run_on_a_worker_leaves_the_trace_that_it_leaves_here(
     assert len(two.pids) == 1
 
 
-async def test_a_run_whose_worker_is_killed_is_made_again_and_pays_once(
+async def test_runs_whose_worker_is_killed_are_made_again_and_pay_once(
     folder: Path, two: ProcessExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    async def four(made: Engine) -> list[Any]:
+        asked = (run(made, flow("killed"), f"pens {number}") for number in range(4))
+        return [timeless(each.dump()) for each in await asyncio.gather(*asked)]
+
     async with served(monkeypatch) as endpoint, engine(two, program(folder, "killed")) as made:
-        trace = timeless((await run(made, flow("killed"))).dump())
+        traces = await four(made)
         assert (folder / "killed").exists()
-        assert trace["outputs"] == {"answer": "Write: pens ink Answer: pens ink"}
-        assert len(endpoint.bodies) == 2
-        assert made.session.ledger.calls == {"train": 2}
+        assert traces[3]["outputs"] == {"answer": "Write: pens 3 Answer: pens 3"}
+        assert (len(endpoint.bodies), made.session.ledger.calls) == (8, {"train": 8})
+        assert len(two.pids) <= 2
     async with served(monkeypatch), engine(open_executor(), program(folder, "killed")) as made:
-        assert timeless((await run(made, flow("killed"))).dump()) == trace
+        assert await four(made) == traces
 
 
 async def test_a_worker_that_is_lost_each_time_is_the_programs_failure(

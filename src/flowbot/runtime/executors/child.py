@@ -13,7 +13,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Self, cast
 
-from flowbot.fields.bounds import MESSAGE_BYTES
+from .protocol import TRACE_BYTES
 
 START_SECONDS = 60.0
 """Time that a worker may take until it is ready for jobs, and again to import the module of a job's function."""
@@ -40,7 +40,7 @@ class Child:
 
     end_seconds = 5.0
     """Time to end by itself."""
-    most_bytes = MESSAGE_BYTES
+    most_bytes = TRACE_BYTES
     """Of a message that it may send."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:

@@ -6,14 +6,14 @@ import asyncio
 import logging
 import os
 from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 
 from flowbot.fields import InfrastructureError
 
 from .child import START_SECONDS, Child, Lost
 from .job import Job, outcome_of
-from .protocol import PROGRAMS, TRACE_BYTES, Call, Kind, Outcome, Unsendable
+from .protocol import PROGRAMS, Call, Kind, Outcome, Unsendable
 from .sending import TRIES, SendingExecutor
 
 _log = logging.getLogger(__name__)
@@ -26,9 +26,10 @@ class Worker(Child):
         jobs: that it has.
         spent: it gets no more: one was not answered, and may go on in it.
         environment: as of its jobs.
+        number: of those of its executor, in the order in which they were begun.
     """
 
-    jobs = 0
+    jobs = number = 0
     spent = False
     environment: Mapping[str, str | None] = {}
 
@@ -63,12 +64,6 @@ class Worker(Child):
             self.spent |= not was_answered
 
 
-class ProgramWorker(Worker):
-    """A worker process for programs."""
-
-    most_bytes = TRACE_BYTES
-
-
 class ProcessExecutor(SendingExecutor):
     """Runs calls in worker processes, tools and metrics one at a time in each. Processes are started when they are needed
     and kept until the end.
@@ -89,6 +84,8 @@ class ProcessExecutor(SendingExecutor):
         self._starting = asyncio.Lock()
         self._closed = False
         self._closing = asyncio.Lock()
+        self._begun = self._under_way = 0
+        self._ended = asyncio.Event()
 
     @property
     def pids(self) -> tuple[int, ...]:
@@ -101,16 +98,13 @@ class ProcessExecutor(SendingExecutor):
     async def done(self, job: Job) -> Outcome:
         """Run a job to its end in a worker, in another one where that is lost; see `SendingExecutor`."""
         self.require_own()
-        lost = Lost()
-        async with self._places[job.kind]:
-            for number in range(TRIES):
-                try:
-                    return await self._tried(job, fresh=number > 0)
-                except Lost as now:
-                    lost = now
-                    more = {"event": "executor.lost", "tool": job.name}
-                    _log.info("%s %s: its process %s", job.kind, job.name, lost, extra=more)
-        raise lost
+        self._under_way += 1
+        try:
+            async with self._places[job.kind]:
+                return await self._done(job)
+        finally:
+            self._under_way -= 1
+            self._ended.set()
 
     async def close(self) -> None:
         """End the processes: those without work by themselves, the others at once."""
@@ -119,19 +113,27 @@ class ProcessExecutor(SendingExecutor):
         self._closed = True
         async with self._closing:
             ending = [worker.end(kill=worker.spent or worker.jobs > 0) for worker in self._workers]
-            async with AsyncExitStack() as places:
-                await asyncio.gather(*ending)
-                for kind in ("tool", "program"):
-                    for _ in range(
-                        self._size * (PROGRAMS if kind == "program" else 1)
-                    ):  # until none is at work, or being started
-                        await places.enter_async_context(self._places[kind])
+            await asyncio.gather(*ending)
+            while self._under_way:  # one may be being started
+                self._ended.clear()
+                await self._ended.wait()
             await asyncio.gather(*(worker.end(kill=True) for worker in self._workers))
 
-    async def _tried(self, job: Job, *, fresh: bool) -> Outcome:
+    async def _done(self, job: Job) -> Outcome:
+        lost, after = Lost(), 0
+        for _ in range(TRIES):
+            try:
+                return await self._tried(job, after)
+            except Lost as now:
+                lost, after = now, self._begun
+                more = {"event": "executor.lost", "tool": job.name}
+                _log.info("%s %s: its process %s", job.kind, job.name, lost, extra=more)
+        raise lost
+
+    async def _tried(self, job: Job, after: int) -> Outcome:
         # Those of programs start one after the other: many may share each.
         async with self._starting if job.kind == "program" else nullcontext():
-            worker = await self._worker(job, fresh=fresh)
+            worker = await self._worker(job, after)
         try:
             return await worker.do(job)
         finally:
@@ -139,30 +141,30 @@ class ProcessExecutor(SendingExecutor):
             if worker.spent and not worker.jobs:
                 worker.kill()
 
-    async def _worker(self, job: Job, *, fresh: bool) -> Worker:
-        """A worker that has a place for the job, which is taken; a new one after one was lost, for others may be gone too and not yet be
-        known to be."""
-        kind = ProgramWorker if job.kind == "program" else Worker
-        alike = (each for each in self._workers if type(each) is kind and each.environment == job.environment)
-        some = [each for each in alike if not each.spent and (kind is ProgramWorker or not each.jobs)]
-        some.sort(key=lambda each: each.jobs)
+    async def _worker(self, job: Job, after: int) -> Worker:
+        """A worker that has a place for the job, which is taken; after one was lost one that was begun later, for others may be gone too
+        and not yet be known to be."""
+        alike = (each for each in self._workers if not each.spent and each.environment == job.environment)
+        some = sorted((each for each in alike if job.kind == "program" or not each.jobs), key=lambda each: each.jobs)
         for worker in some:
-            if not worker.alive or (fresh and not worker.jobs):
+            if worker.alive and worker.number > after:
+                if not worker.jobs or len(some) >= min(self._size, _processors()):
+                    worker.jobs += 1
+                    return worker
+            elif not worker.jobs:
                 worker.spent = True
                 worker.kill()
-            elif not fresh and (not worker.jobs or len(some) >= min(self._size, _processors())):
-                worker.jobs += 1
-                return worker
-            if fresh:
-                break
+                if after:
+                    break
         self._workers = [each for each in self._workers if not each.gone]
         if not self._closed:
             try:
                 told = {**os.environ, **job.environment}
-                worker = await kind.start(environment={name: text for name, text in told.items() if text is not None})
+                worker = await Worker.start(environment={name: text for name, text in told.items() if text is not None})
             except OSError as error:
                 raise InfrastructureError(f"worker processes do not start: {error}") from error
-            worker.environment, worker.jobs = job.environment, 1
+            self._begun += 1
+            worker.environment, worker.jobs, worker.number = job.environment, 1, self._begun
             self._workers.append(worker)
             if not self._closed:
                 return worker
