@@ -19,7 +19,7 @@ import flowbot as fb
 from flowbot.program.applied import Applied, apply
 from flowbot.program.reach import tunable
 from flowbot.program.stopping import Stop
-from flowbot.program.watching import MISSING, Named, StepInfo, current, watcher
+from flowbot.program.watching import MISSING, StepInfo, current, watcher
 
 PLAN = fb.Param("plan", "Write a search query for {question}.")
 TOP_K = fb.Value("top_k", 5, choices=[3, 5, 10])
@@ -51,14 +51,14 @@ class Watching:
     stored: dict[str, Any] = field(default_factory=dict[str, Any])
     calls: list[Seen] = field(default_factory=list[Seen])
 
-    def text(self, param: Named) -> str:
-        return self.texts.get(param.name, str(param.default))
+    def text(self, name: str, default: str) -> str:
+        return self.texts.get(name, default)
 
     def turns(self, name: str, default: Sequence[tuple[str, str]]) -> Sequence[tuple[str, str]]:
         return [(name, self.texts[name])] if name in self.texts else default
 
-    def value(self, param: Named) -> Any:
-        return 3 if param.name == "top_k" else param.default
+    def value(self, name: str, default: Any) -> Any:
+        return 3 if name == "top_k" else default
 
     def enter(self, step: StepInfo, arguments: Mapping[str, object]) -> Seen:
         inside: Any = current.get()
@@ -153,7 +153,7 @@ def test_a_text_is_read_where_it_is_used_and_goes_stale_nowhere() -> None:
     for read in (", ".join, json.dumps):
         with pytest.raises(TypeError):
             read([stale])
-    assert (TOP_K(), Watching()().__enter__().value(TOP_K)) == (5, 3)
+    assert (TOP_K(), Watching()().__enter__().value("top_k", 5)) == (5, 3)
 
 
 @pytest.mark.parametrize(
@@ -162,8 +162,8 @@ def test_a_text_is_read_where_it_is_used_and_goes_stale_nowhere() -> None:
         partial(fb.Param, "no name", "x"),
         partial(fb.Param, "p", cast("str", None)),
         partial(fb.Param, "p", "x" * 8001),
-        partial(fb.Param, "p", "x", turns=[("alone",)]),
-        partial(fb.Param, "p", "x", turns=["ab"]),
+        partial(fb.Param, "p", "x", turns=cast("Any", [("alone",)])),
+        partial(fb.Param, "p", "x", turns=cast("Any", ["ab"])),
         partial(fb.Param, "p", "x", turns=[("a", "b")] * 17),
         lambda: fb.Param("p", "x").turns(),
         partial(fb.Value, "v", cast("str", None)),

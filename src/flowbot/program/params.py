@@ -66,7 +66,7 @@ class Param:
 
     def __str__(self) -> str:
         if (watching := watcher.get()) is not None:
-            return watching.text(self)
+            return watching.text(self.name, self.default)
         if self.examples is None and self.name in applied().turns:
             raise ValueError(f"fb.Param({self.name!r}, ...): the flow file in use has turns of it; expected {NO_TURNS}")
         return applied().texts.get(self.name, self.default)
@@ -167,7 +167,7 @@ class Value:
             ValueError: if a flow file in use says what it may not be.
         """
         watching = watcher.get()
-        value = applied().values.get(self.name, self.default) if watching is None else watching.value(self)
+        value = (applied().values.get if watching is None else watching.value)(self.name, self.default)
         if fault := self.fault(value):
             raise ValueError(f"fb.Value({self.name!r}, ...): {fault}")
         return value

@@ -69,24 +69,10 @@ class Call(Protocol):
         ...
 
 
-class Named(Protocol):
-    """What a watcher is asked about."""
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-        ...
-
-    @property
-    def default(self) -> Any:
-        """What it is in the source."""
-        ...
-
-
 class Watcher(Protocol):
     """Watches one run of a program."""
 
-    def text(self, param: Named) -> str:
+    def text(self, name: str, default: str) -> str:
         """The text of a `Param` in this run."""
         ...
 
@@ -94,7 +80,7 @@ class Watcher(Protocol):
         """The worked examples of a `Param` that are turns, those of the source where it is told none."""
         ...
 
-    def value(self, param: Named) -> Scalar:
+    def value(self, name: str, default: Scalar) -> Scalar:
         """What a `Value` is in this run."""
         ...
 

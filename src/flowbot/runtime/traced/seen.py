@@ -96,15 +96,12 @@ class _Look:
             return f"<{len(value)} bytes>"
         if not callable(value):
             self.objects[id(value)] = value
-        return f"<{_class(value).__name__}>"
+        kind = cast("Any", type(value))
+        return f"<{kind.__name__}>"
 
 
 def _sorted_by(value: Any) -> str:
     return json.dumps(value, sort_keys=True, default=str)
-
-
-def _class(value: object) -> Any:
-    return type(value)
 
 
 def _is_of_dspy(kind: Any) -> bool:
@@ -114,7 +111,7 @@ def _is_of_dspy(kind: Any) -> bool:
 
 def _members(value: Any) -> list[tuple[str, Any]] | None:
     """The members of what is data: mappings, dataclasses, named tuples, pydantic and attrs models, namespaces, DSPy's examples."""
-    kind = _class(value)
+    kind = cast("Any", type(value))
     if isinstance(value, Mapping) or _is_of_dspy(kind):
         return [(str(name), each) for name, each in cast("Mapping[Any, Any]", value).items()]
     if is_dataclass(kind):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from flowbot.fields import BudgetExceeded, InfrastructureError, Paused, RefusedError, StepError, UserError, stable_hash
 from flowbot.fields.secrets import hide_known
 from flowbot.program.stopping import Stop
-from flowbot.program.watching import MISSING, Named, Pair, Scalar, StepInfo, current
+from flowbot.program.watching import MISSING, Pair, Scalar, StepInfo, current
 from flowbot.runtime.jsonlike import to_json
 from flowbot.task.identity import callable_identity, is_told_apart
 from flowbot.workflow.parameters import ProgramParameters
@@ -122,14 +122,13 @@ class Watching:
 
     # What the program asks
 
-    def text(self, param: Named) -> str:
+    def text(self, name: str, default: str) -> str:
         """A text, with worked examples that are no turns."""
-        told = self.parameters.text(param.name, self.example)
-        text = str(param.default) if told is None else told
-        self.texts[param.name] = text
+        told = self.parameters.text(name, self.example)
+        self.texts[name] = default if told is None else told
         if (inside := self._inside()) is not None:
-            inside.open.texts[param.name] = None
-        return text
+            inside.open.texts[name] = None
+        return self.texts[name]
 
     def turns(self, name: str, default: Sequence[Pair]) -> Sequence[Pair]:
         """As of `Watcher`."""
@@ -137,10 +136,9 @@ class Watching:
         self.turned[name] = default if told is None else told
         return self.turned[name]
 
-    def value(self, param: Named) -> Scalar:
+    def value(self, name: str, default: Scalar) -> Scalar:
         """A value."""
-        value = cast("Scalar", self.parameters.values.get(param.name, param.default))
-        self.values[param.name] = value
+        self.values[name] = value = cast("Scalar", self.parameters.values.get(name, default))
         return value
 
     def enter(self, step: StepInfo, arguments: Mapping[str, object]) -> StepCall:
