@@ -100,6 +100,15 @@ def threads(question):
         return " ".join(pool.map(lambda word: ask_now(str(PLAN), word), question.split()))
 
 
+@fb.step(name="a_name_that_is_long_enough_for_a_hundred_of_it_to_be_more_than_a_header_holds")
+def deep(left):
+    return deep(left - 1) if left else ask_now("Guess.", "deep")
+
+
+def nested(question):
+    return deep(100)
+
+
 def fails(question):
     found = ask_now(str(PLAN), question)
     raise KeyError(found)
@@ -239,6 +248,7 @@ async def two() -> AsyncIterator[ProcessExecutor]:
         ("answer", {"texts": {"away_plan": "Search for this."}, "values": {"away_top_k": 3}}),
         ("answer", {"slots": {"after_search": FILL}}),
         ("threads", {}),
+        ("nested", {}),
         ("fails", {}),
         ("stubborn", {"max_calls": 3}),
     ],
@@ -388,11 +398,11 @@ async def test_a_token_is_good_for_one_run_as_long_as_that_goes_on(monkeypatch: 
         admitted = partial(WorkerWay, models=made.models, answers=answers, purpose="train", replicate=0, max_calls=1)
         way = face.admit(admitted)
         async with reached(way.base) as first, reached(way.base) as again:
-            with pytest.raises(InfrastructureError, match="the run is over"):  # another try has begun
+            with pytest.raises(InfrastructureError, match="the run has begun again"):
                 await first.tell("slot", {})
             assert await again.tell("slot", {}) == {"what": "slot"}
             face.forget(way)
-            with pytest.raises(InfrastructureError, match="the run is over"):
+            with pytest.raises(InfrastructureError, match="unknown token"):
                 await again.tell("slot", {})
 
 

@@ -15,6 +15,8 @@ from .faults import explain, told
 HOST = "127.0.0.1"
 _LAST_BYTES = 5.0
 """Seconds that a client has, at the end, to take the answer that is ready for it."""
+_HEADER = 1_000_000
+"""Bytes of a header: one says in which step, of how many around it, a call is made."""
 _log = logging.getLogger(__name__)
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -61,6 +63,13 @@ def guarded(tokens: Container[str], port: Callable[[], int], served: str, host: 
 async def silent_runner(app: web.Application) -> web.AppRunner:
     """What serves it, without a log: paths hold tokens. What is asked for by whoever hangs up is given up, unless it was sent."""
     silent = logging.Logger("silent", logging.CRITICAL + 1)
-    runner = web.AppRunner(app, access_log=None, logger=silent, handler_cancellation=True, shutdown_timeout=_LAST_BYTES)
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        logger=silent,
+        handler_cancellation=True,
+        shutdown_timeout=_LAST_BYTES,
+        max_field_size=_HEADER,
+    )
     await runner.setup()
     return runner

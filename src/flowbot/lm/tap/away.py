@@ -219,7 +219,8 @@ class Coordinator:
                     raise InfrastructureError(f"the coordinator: {type(error).__name__}", kind="connection") from None
                 await asyncio.sleep(number)
         if "error" in found:
-            raise InfrastructureError("the coordinator: the run is over", kind="connection")
+            said = as_object(found["error"]).get("message")
+            raise InfrastructureError(f"the coordinator: {said}", kind="connection")
         if "stop" in found:
             raise _KINDS.get(found["stop"], InfrastructureError)(found["text"])
         return found

@@ -4,7 +4,7 @@ Started by its path, so that it needs no module before its owner has told it whe
 what were standard input and output:
 
     owner   {"path": [folders]}, then {"id": 1, "job": …}
-    worker  {"ready": true}; for each job {"id": 1, "cannot": why}, or {"id": 1, "begun": true} and then {"id": 1, …} as `job.reply_of`
+    worker  {"id": 0, "ready": true}; for each job {"id": 1, "cannot": why}, or {"id": 1, "begun": true} and then {"id": 1, …} as `job.reply_of`
 
 Tools and metrics run one after the other in the main thread, programs each in a thread of its own.
 
@@ -68,8 +68,8 @@ def _read(reading: IO[bytes]) -> Any:
     return json.loads(line) if line.endswith(b"\n") else None
 
 
-def _send(writing: IO[bytes], message: Any) -> None:
-    line = json.dumps(message).encode() + b"\n"
+def _send(writing: IO[bytes], number: int, told: dict[str, Any]) -> None:
+    line = json.dumps({"id": number, **told}).encode() + b"\n"
     with _lock:
         writing.write(line)
         writing.flush()
@@ -103,9 +103,9 @@ def _work(jobs: queue.SimpleQueue[Any], writing: IO[bytes]) -> None:
     from flowbot.runtime.executors.protocol import Unsendable
 
     functions = Functions()
-    _send(writing, {"ready": True})
+    _send(writing, 0, {"ready": True})
     while (message := jobs.get()) is not None:
-        job, send = Job.load(message["job"]), partial(_answer, writing, message["id"])
+        job, send = Job.load(message["job"]), partial(_send, writing, message["id"])
         try:
             call = job.call(functions.find(job.function))
         except Unsendable as reason:
@@ -120,10 +120,6 @@ def _work(jobs: queue.SimpleQueue[Any], writing: IO[bytes]) -> None:
         else:
             send({"begun": True})
             _made(partial(result_of, call), send)
-
-
-def _answer(writing: IO[bytes], number: int, told: dict[str, Any]) -> None:
-    _send(writing, {"id": number, **told})
 
 
 def _made(work: Callable[[], Any], send: Callable[[dict[str, Any]], None]) -> None:
