@@ -88,7 +88,8 @@ def ray_machines() -> Generator[Machines]:
     """Two nodes, beside a head without processors; with patience, where the machine is busy."""
     for name in ("RAY_gcs_server_request_timeout_seconds", "RAY_raylet_start_wait_time_s"):
         os.environ.setdefault(name, "120")
-    os.environ.setdefault("RAY_agent_register_timeout_ms", "120000")
+    for name in ("RAY_agent_register_timeout_ms", "RAY_idle_worker_killing_time_threshold_ms"):
+        os.environ.setdefault(name, "120000")
     from ray.cluster_utils import Cluster
 
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "object_store_memory": 80_000_000})

@@ -29,6 +29,8 @@ class RayCluster:
     def __init__(self, address: str) -> None:
         os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")  # it would start workers on another Python
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        # Of a cluster that is started here: it would end the processes of programs after a second without one.
+        os.environ.setdefault("RAY_idle_worker_killing_time_threshold_ms", "120000")
         self._address = f"ray://{address}" if address else None
         self._ray: Any = import_module("ray")
         self._tasks: dict[str, Any] = {}
