@@ -124,7 +124,7 @@ async def main():
     except Exception as error:
         told.append(f"{type(error).__name__}: {error}")
     watching.cancel()
-    stored = await memo.store.count("tool")
+    stored = len(await memo.store.items("tool"))
     memory = int(open("/proc/self/statm").read().split()[1]) * 4096
     peak = next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith("VmHWM"))
     print(json.dumps({"told": told, "late": late, "stored": stored, "memory": memory, "peak": peak}))

@@ -51,7 +51,7 @@ async def test_what_passes_is_tried_again_and_what_comes_then_is_the_reply(body:
         assert (await lm.ask(request(), purpose="train")).text == "42"
         assert len(endpoint.bodies) == 3
         assert (await lm.ask(request(), purpose="train")).text == "42"
-        assert (len(endpoint.bodies), await store.count("lm")) == (3, 1)
+        assert (len(endpoint.bodies), len(await store.items("lm"))) == (3, 1)
 
 
 @pytest.mark.parametrize("body", list(PASSING.values())[:4], ids=list(PASSING)[:4])
@@ -62,7 +62,7 @@ async def test_what_persists_is_raised_and_no_reply_is_stored(body: Any) -> None
             await lm.ask(request(), purpose="train")
         assert not caught.value.fatal
         assert len(endpoint.bodies) > 5
-        assert await store.count("lm") == 0
+        assert len(await store.items("lm")) == 0
 
 
 FATAL: dict[str, tuple[Any, str]] = {
@@ -88,7 +88,7 @@ async def test_what_no_waiting_mends_is_tried_once(body: Any, kind: str) -> None
         with pytest.raises(InfrastructureError) as caught:
             await lm.ask(request(), purpose="train")
         assert (caught.value.kind, caught.value.fatal, len(endpoint.bodies)) == (kind, True, 1)
-        assert await store.count("lm") == 0
+        assert len(await store.items("lm")) == 0
 
 
 async def test_half_a_text_is_charged_for() -> None:

@@ -109,7 +109,7 @@ async def test_a_fault_that_persists_is_raised_and_neither_stored_nor_counted() 
     with pytest.raises(InfrastructureError, match=r"down \(tried 9 times\)"):
         await lm.ask(request(), purpose="train")
     assert len(client_of(lm).sent) == 9
-    assert await lm.session.store.count() == 0
+    assert not await lm.session.store.items("lm")
     assert lm.session.ledger.calls == {}
     assert lm.session.budget.used["calls"] == 0
     client_of(lm).answering = lambda r, n: "up again"

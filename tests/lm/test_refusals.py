@@ -138,7 +138,7 @@ async def test_a_slip_of_a_call_is_a_call_and_native_calls_are_kept(slip: bytes,
         assert len(endpoint.bodies) == 1
         assert isinstance(lm.client, OpenAIClient)
         assert lm.client.capabilities == Capabilities()
-        assert await store.count("probe") == 0
+        assert len(await store.items("probe")) == 0
 
 
 async def test_a_refusal_after_calls_went_through_is_of_that_request_alone() -> None:
@@ -153,7 +153,7 @@ async def test_a_refusal_after_calls_went_through_is_of_that_request_alone() -> 
         assert (await lm.ask(Request((Message("user", "Odd"),), 50, tools=(SEARCH,)), purpose="train")).ready
         await lm.ask(Request((Message("user", "Even"),), 50, tools=(SEARCH,)), purpose="train")
         assert ["tools" in body for body in endpoint.bodies] == [True, True, False, True]
-        assert await store.count("probe") == 0
+        assert len(await store.items("probe")) == 0
 
 
 async def test_tool_calls_are_not_given_up_for_good_after_one_refusal_that_does_not_speak_of_the_endpoint() -> None:
@@ -201,7 +201,7 @@ async def test_too_long_in_every_servers_words(status: int, message: str) -> Non
         for _ in range(2):
             with pytest.raises(ModelError, match=TOO_LONG):
                 await lm.ask(request(), purpose="train")
-        assert (len(endpoint.bodies), await store.count("lm")) == (1, 1)
+        assert (len(endpoint.bodies), len(await store.items("lm"))) == (1, 1)
 
 
 NO_ROOM = [
@@ -517,7 +517,7 @@ async def test_what_does_not_help_is_not_held_against_the_endpoint() -> None:
             await total(lm)
         assert isinstance(lm.client, OpenAIClient)
         assert lm.client.capabilities == Capabilities()
-        assert await store.count("probe") == 0
+        assert len(await store.items("probe")) == 0
 
 
 async def test_a_fault_after_something_was_given_up_is_that_fault() -> None:

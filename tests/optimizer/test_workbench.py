@@ -54,7 +54,7 @@ async def test_runs_at_once_on_a_workbench_find_what_they_find_apart_and_pay_onc
     paid = [sum(each.now.calls for each in runs) for runs in (apart, together)]
     assert paid[1] < paid[0]  # what both ask, as of the start, is sent once
     distinct = Store.open(tmp_path / "cache" / "store.sqlite")
-    assert paid[1] == await distinct.count("lm")
+    assert paid[1] == len(await distinct.items("lm"))
     await distinct.close()
 
 

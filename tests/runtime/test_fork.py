@@ -137,7 +137,7 @@ async def test_a_store_of_the_parents_is_refused_and_not_closed(tmp_path: Path) 
     assert await store.get("d") == {"n": 4}
     await store.close()
     again = Store.open(tmp_path / "store.sqlite", read_only=True)
-    assert await again.count() == 3
+    assert len(await again.items("lm")) == 3
     await again.close()
 
 

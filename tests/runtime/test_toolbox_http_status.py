@@ -100,7 +100,7 @@ async def test_a_refusal_is_fatal_at_once(far: Far, method: str, status: int, ki
     assert (caught.value.kind, caught.value.fatal) == (kind, True)
     # With 404 a server says that it knows no such session: that is asked for anew, once.
     assert far.asked.count(method) == (2 if (method, status) == ("tools/call", 404) else 1)
-    assert await memo.store.count("tool") == 0
+    assert len(await memo.store.items("tool")) == 0
 
 
 @pytest.mark.parametrize("method", ["initialize", "tools/list", "tools/call"])
@@ -161,7 +161,7 @@ async def test_no_answer_in_time_is_an_infrastructure_error_and_not_stored(
     with pytest.raises(InfrastructureError, match=r"no answer within 0\.05 s") as caught:
         await said(far.source(), memo)
     assert caught.value.kind == "timeout"
-    assert await memo.store.count("tool") == 0
+    assert len(await memo.store.items("tool")) == 0
 
 
 async def test_closing_does_not_wait_for_a_server_that_does_not_answer(

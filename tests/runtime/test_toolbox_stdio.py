@@ -113,7 +113,7 @@ async def called(tmp_path: Path, how: str, *, there: bool = True) -> tuple[str, 
             told: Any = (await ToolRunner(tools, memo).call("look", {}))[0]
         except (StepError, InfrastructureError) as error:
             told = f"{type(error).__name__}: {error}"
-    return str(told), await memo.store.count("tool")
+    return str(told), len(await memo.store.items("tool"))
 
 
 async def test_a_program_that_answers_nothing_any_more_is_no_result(

@@ -87,7 +87,7 @@ async def test_in_async_code_a_flow_is_awaited_and_runs_on_the_loop_of_the_workb
             flow(note="a")
         flow.close()
         await asyncio.sleep(0)
-        assert not (tmp_path / "store.sqlite").exists() or await bench.connections.store.count("lm") == 0
+        assert not (tmp_path / "store.sqlite").exists() or len(await bench.connections.store.items("lm")) == 0
 
 
 async def test_a_flow_is_closed_in_a_thread_while_the_loop_begins_another_call(

@@ -74,16 +74,16 @@ async def test_many_puts_at_once_are_committed_in_few_groups(path: Path) -> None
     store._writer._connection.set_trace_callback(lambda text: commits.append(text) if text == "COMMIT" else None)
     await asyncio.gather(*(store.put(f"k{n}", {"n": n}) for n in range(500)))
     assert 1 <= len(commits) < 100
-    assert await store.count() == 500
+    assert len(await store.items("lm")) == 500
     await store.close()
 
 
-async def test_counts_and_lists_by_kind(path: Path) -> None:
+async def test_lists_by_kind(path: Path) -> None:
     for store in (Store.open(path), Store.memory()):
         await store.put("b", {"n": 1}, kind="probe")
         await store.put("a", {"n": 2}, kind="probe")
         await store.put("c", {"n": 3})
-        assert (await store.count(), await store.count("probe"), await store.count("tool")) == (3, 2, 0)
+        assert [len(await store.items(kind)) for kind in ("lm", "probe", "tool")] == [1, 2, 0]
         assert list((await store.items("probe")).items()) == [("a", {"n": 2}), ("b", {"n": 1})]
         await store.close()
 

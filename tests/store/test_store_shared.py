@@ -106,7 +106,7 @@ async def test_what_is_asked_for_before_the_close_is_answered(tmp_path: Path) ->
     await store.put("k", {"n": 1})
     await store.close()
     store = Store.open(tmp_path / "store.sqlite")
-    asked = [asyncio.create_task(each) for each in (store.get("k"), store.put("l", {}), store.count())]
+    asked = [asyncio.create_task(each) for each in (store.get("k"), store.put("l", {}), store.items("lm"))]
     await asyncio.sleep(0)
     await store.close()
     assert (await asyncio.gather(*asked))[:2] == [{"n": 1}, {}]

@@ -42,10 +42,6 @@ class NotedStore(Store):
         self._noted.add(key)
         return await self._store.put(key, value, kind=kind, replace=replace)
 
-    async def count(self, kind: Kind | None = None) -> int:
-        """As of the store."""
-        return await self._store.count(kind)
-
     async def items(self, kind: Kind) -> dict[str, dict[str, Any]]:
         """As of the store."""
         return await self._store.items(kind)

@@ -162,14 +162,6 @@ class Store:
             self._remember(key, standing)
         return value
 
-    async def count(self, kind: Kind | None = None) -> int:
-        """How many responses there are, of one kind or in all."""
-        if self._reader is None:
-            return sum(kind is None or each == kind for each in self._kinds.values())
-        if self._closed:
-            self._refuse("closed")
-        return await self._reader.ask(lambda connection: _count(connection, kind))
-
     async def items(self, kind: Kind) -> dict[str, dict[str, Any]]:
         """All values of a kind by key, in the order of the keys. For few: probes, listings."""
         if self._reader is None:
@@ -235,9 +227,3 @@ class Store:
 
 def _items(connection: sqlite3.Connection, kind: str) -> list[tuple[str, str]]:
     return connection.execute("SELECT key, value FROM responses WHERE kind = ? ORDER BY key", (kind,)).fetchall()
-
-
-def _count(connection: sqlite3.Connection, kind: str | None) -> int:
-    if kind is None:
-        return int(connection.execute("SELECT count(*) FROM responses").fetchone()[0])
-    return int(connection.execute("SELECT count(*) FROM responses WHERE kind = ?", (kind,)).fetchone()[0])

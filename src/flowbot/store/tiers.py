@@ -115,10 +115,6 @@ class TieredStore(Store):
             self._claimed.discard(key)
         return await self._adopt(key, found) or value
 
-    async def count(self, kind: Kind | None = None) -> int:
-        """As of the file."""
-        return await self._local.count(kind)
-
     async def items(self, kind: Kind) -> dict[str, dict[str, Any]]:
         """As of the database."""
         rows = await self._asked(_Job("", kind=kind))
