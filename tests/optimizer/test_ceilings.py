@@ -177,14 +177,14 @@ async def test_the_order_in_which_answers_come_decides_nothing_under_a_ceiling(
 def test_a_refusal_names_the_smallest_ceiling_that_is_taken_and_the_estimate(small: Task, kind: str) -> None:
     start, models = start_of(small), (MODEL, None)
     planned = estimate(small, lm=MODEL, start=start, price=PRICE)
-    low = ceiling_outlooks(Budget(**{kind: 1}) if kind != "usd" else Budget(usd=0.001), small, start, models, PRICE)
+    low = ceiling_outlooks(Budget(**{kind: 1}) if kind != "usd" else Budget(usd=0.001), small, start, models, PRICE)[0]
     with pytest.raises(
         UserError, match=rf"the ceiling of {kind}: found .*; expected at least .* closing test of 10"
     ) as told:
         require_room(low, small, planned)
     named = str(told.value).partition("at least ")[2].partition(", to score")[0].strip("$").split()[0].replace(",", "")
     enough = float(named) if kind == "usd" else int(named)
-    require_room(ceiling_outlooks(Budget(**{kind: enough}), small, start, models, PRICE), small, planned)
+    require_room(ceiling_outlooks(Budget(**{kind: enough}), small, start, models, PRICE)[0], small, planned)
     assert low[0].least <= enough <= 1.1 * low[0].least
 
 
@@ -194,9 +194,16 @@ def test_two_dollars_are_enough_for_an_ordinary_task_and_a_large_model(orders: T
         for split, rows in orders.splits.items()
     }
     task = replace(orders, splits=long)
-    (found,) = ceiling_outlooks(Budget(usd=2), task, start_of(task), ("openai/gpt-4.1", None), None)
+    (found,), _ = ceiling_outlooks(Budget(usd=2), task, start_of(task), ("openai/gpt-4.1", None), None)
     assert found.rows > FEWEST
     assert found.given > found.enough
+
+
+def test_by_batches_half_a_ceiling_is_enough(orders: Task) -> None:
+    asked = (Budget(usd=2), orders, start_of(orders), ("openai/gpt-4.1", None), None)
+    ((usual,), least), ((half,), half_least) = ceiling_outlooks(*asked), ceiling_outlooks(*asked, batch=True)
+    assert half.least == pytest.approx(usual.least / 2)
+    assert (half_least.usd, half_least.calls) == (pytest.approx(least.usd / 2), least.calls)
 
 
 def test_a_start_with_high_bounds_is_not_refused_for_its_bounds(orders: Task) -> None:
@@ -213,7 +220,7 @@ def test_a_start_with_high_bounds_is_not_refused_for_its_bounds(orders: Task) ->
         }
     )  # fmt: skip
     assert usual_calls(start) == 2
-    (found,) = ceiling_outlooks(Budget(calls=150), orders, start, (MODEL, None), None)
+    (found,), _ = ceiling_outlooks(Budget(calls=150), orders, start, (MODEL, None), None)
     assert found.least <= 150
 
 
@@ -333,5 +340,7 @@ async def test_a_row_that_was_refused_in_what_a_ceiling_cut_short_is_a_row_again
 def test_a_refusal_comes_before_any_call_and_nothing_is_written(orders: Task, tmp_path: Path) -> None:
     planned = CostEstimate(calls=659, tokens=150_000, usd=None, by_purpose={})
     with pytest.raises(UserError, match="up to 659 calls"):
-        require_room(ceiling_outlooks(Budget(calls=35), orders, start_of(orders), (MODEL, None), None), orders, planned)
-    require_room(ceiling_outlooks(Budget(calls=36), orders, start_of(orders), (MODEL, None), None), orders, planned)
+        require_room(
+            ceiling_outlooks(Budget(calls=35), orders, start_of(orders), (MODEL, None), None)[0], orders, planned
+        )
+    require_room(ceiling_outlooks(Budget(calls=36), orders, start_of(orders), (MODEL, None), None)[0], orders, planned)

@@ -33,7 +33,7 @@ def test_an_estimate_is_that_of_the_tier_that_is_asked_for(orders: Task) -> None
 def test_what_is_kept_for_the_closing_test_expects_thoughts_and_what_is_refused_does_not(orders: Task) -> None:
     start = single_call(orders.inputs, orders.outputs, orders.goal, reasoning=True)
     seen = {
-        name: ceiling_outlooks(Budget(tokens=10**8), orders, start, (f"openai/{name}", None), None)[0]
+        name: ceiling_outlooks(Budget(tokens=10**8), orders, start, (f"openai/{name}", None), None)[0][0]
         for name in ("gpt-4.1", "gpt-5", "gpt-5?thinking=40000")
     }
     assert seen["gpt-4.1"].test < seen["gpt-5"].test < seen["gpt-5?thinking=40000"].test

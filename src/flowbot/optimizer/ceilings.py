@@ -221,8 +221,9 @@ def ceiling_outlooks(
     price: Price | None,
     *,
     batch: bool = False,
-) -> list[CeilingOutlook]:
-    """What each ceiling that there is allows; see `_expected`."""
+) -> tuple[list[CeilingOutlook], Cost]:
+    """What each ceiling that there is allows, see `_expected`; and what the smallest closing test takes, for which room is held until the
+    start's own replies tell more."""
     left = budget.left
     expected = _expected(task, start, models, price, budget, batch=batch)
     short = _expected(task, start, models, price, budget, written=SHORT_REPLY, batch=batch)
@@ -234,11 +235,12 @@ def ceiling_outlooks(
     rows = rows_to_test(both, validation, expected.spare, free, len(task.splits["test"]))
     test = both * rows + expected.spare
     enough = begun + expected.least_test + validation + both * BLOCK
-    return [
+    outlooks = [
         CeilingOutlook(name, left[name], *(each.amounts[place] for each in (least, enough, begun, test)), rows=rows)
         for place, name in enumerate(NAMES)
         if name in left
     ]
+    return outlooks, short.least_test
 
 
 def require_room(outlooks: Sequence[CeilingOutlook], task: Task, planned: CostEstimate) -> None:
@@ -258,19 +260,6 @@ def require_room(outlooks: Sequence[CeilingOutlook], task: Task, planned: CostEs
                 f"{count(opening, 'training example')} and for a closing test of {tested}; "
                 f"the whole search is estimated at up to {amount(each.ceiling, whole)}",
             )
-
-
-def first_hold(
-    budget: Budget,
-    task: Task,
-    start: Workflow,
-    models: tuple[str, str | None],
-    price: Price | None,
-    *,
-    batch: bool = False,
-) -> Hold:
-    """Room for the smallest closing test, until the start's own replies tell what it takes."""
-    return _expected(task, start, models, price, budget, written=SHORT_REPLY, batch=batch).least_test.hold(budget)
 
 
 def amount(ceiling: Ceiling, value: float, *, up: bool = False) -> str:

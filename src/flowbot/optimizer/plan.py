@@ -29,7 +29,7 @@ from flowbot.runtime.judge import judge_facts, judge_models
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.task import MetricError
 
-from .ceilings import CeilingOutlook, first_hold, require_room
+from .ceilings import CeilingOutlook, Cost, require_room
 from .course import carry_out
 from .effort import Effort, planned_calls
 from .estimate import typical_usage
@@ -67,6 +67,7 @@ class Plan:
         sizes: what the search works on.
         estimate: what it takes at most, roughly.
         ceilings: what each of the ceilings that there are allows.
+        least_test: what the smallest closing test takes.
         earlier: the run that it takes up.
         start: the start as it was given; "" for the call that a search begins with by itself.
     """
@@ -90,6 +91,7 @@ class Plan:
     sizes: Sizes
     estimate: CostEstimate
     ceilings: Sequence[CeilingOutlook]
+    least_test: Cost
     earlier: Earlier | None = None
     start: str = ""
 
@@ -173,9 +175,7 @@ class Plan:
             models = [engine.model(each) for each in roles]
             asked = self.asked
             identity = self.identity(engine)
-            hold = stack.enter_context(
-                first_hold(session.budget, task, start, (self.lm, self.judge_lm), price, batch=ready.bench.batches)
-            )
+            hold = stack.enter_context(self.least_test.hold(session.budget))
             run_id = f"{task.name}-{stable_hash(identity)[:12]}"
             directory = Path(self.run_dir or RUNS / run_id)
             stack.enter_context(claimed(directory, run_id, fresh=self.fresh, named=self.placed))

@@ -115,12 +115,12 @@ async def planned(
             price=ready.price, meta_mode=meta_mode, choices=others, batch=ready.bench.batches,
         )  # fmt: skip
         judged_by = judge_lm or meta_lm or lm
-        ceilings = ceiling_outlooks(
+        ceilings, least_test = ceiling_outlooks(
             ready.budget, ready.task, ready.workflow, (lm, judged_by), ready.price, batch=ready.bench.batches
         )
         yield Plan(
             ready, strategy, lm, meta_lm or lm, judged_by, others, effort, seed, meta_mode, feedback, order, aim, limits,
-            folder, run_dir is not None, fresh, sizes, expected, ceilings, earlier, "" if start is None else named(start),
+            folder, run_dir is not None, fresh, sizes, expected, ceilings, least_test, earlier, "" if start is None else named(start),
         )  # fmt: skip
 
 
