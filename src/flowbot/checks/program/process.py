@@ -90,28 +90,21 @@ async def observe(job: Job, watched: Watched) -> Observed:
             runs.append(ended.model_copy(update={"asked": tuple(every)}))
     again = None if first is None else await _run(program, *first, {}, watched, job.outputs)
     takes = inspect.signature(program.call).parameters.values()
-    told = [
-        Declared(
-            name=each.name,
-            default=each.default,
-            where=_short(each.where),
-            turns=getattr(each, "examples", None) is not None,
-        )
-        for each in declared
-    ]
-    texts = {each.name for each in declared if isinstance(each, Param)}
+    named = [each for each in takes if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)]
     return Observed(
-        texts=tuple(each for each in told if each.name in texts),
-        values=tuple(each for each in told if each.name not in texts),
+        texts=tuple(_told(each) for each in declared if isinstance(each, Param)),
+        values=tuple(_told(each) for each in declared if isinstance(each, Value)),
         runs=tuple(runs),
         again=again,
-        takes={
-            each.name: each.default is each.empty
-            for each in takes
-            if each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
-        },
+        takes={each.name: each.default is each.empty for each in named},
         takes_any=any(each.kind is each.VAR_KEYWORD for each in takes),
     )
+
+
+def _told(declared: Param | Value) -> Declared:
+    file, _, line = declared.where.rpartition(":")
+    turns = isinstance(declared, Param) and declared.examples is not None
+    return Declared(name=declared.name, default=declared.default, where=f"{Path(file).name}:{line}", turns=turns)
 
 
 def _marked(param: Param) -> str | TunedText:
@@ -183,11 +176,6 @@ def _lacking(result: object, outputs: Mapping[str, str]) -> tuple[str, ...]:
     if isinstance(result, Mapping):
         return tuple(name for name in outputs if name not in result)
     return tuple(name for name in outputs if not hasattr(result, name))
-
-
-def _short(where: str) -> str:
-    file, _, line = where.rpartition(":")
-    return f"{Path(file).name}:{line}"
 
 
 def main() -> None:

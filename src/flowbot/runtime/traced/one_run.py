@@ -182,7 +182,7 @@ def _in_thread(call: Callable[[], Any]) -> Outcome:
         found = call()
         if inspect.isawaitable(found) or inspect.isasyncgen(found):
             return asyncio.run(_settled(found)), None
-        return _joined(found), None
+        return _whole([*found]) if inspect.isgenerator(found) else found, None
     except BaseException as error:
         return None, error
 
@@ -192,14 +192,10 @@ async def _settled(found: Any) -> Any:
     if inspect.isawaitable(found):
         found = await found
     if inspect.isasyncgen(found):
-        return _text_or_list([each async for each in cast("AsyncGenerator[Any]", found)])
-    return _joined(found)
+        return _whole([each async for each in cast("AsyncGenerator[Any]", found)])
+    return _whole([*found]) if inspect.isgenerator(found) else found
 
 
-def _joined(found: Any) -> Any:
-    return _text_or_list([*found]) if inspect.isgenerator(found) else found
-
-
-def _text_or_list(parts: Sequence[Any]) -> Any:
+def _whole(parts: list[Any]) -> Any:
     """Pieces of text are one text."""
-    return "".join(parts) if parts and all(isinstance(each, str) for each in parts) else list(parts)
+    return "".join(parts) if parts and all(isinstance(each, str) for each in parts) else parts
