@@ -248,7 +248,7 @@ _MAY = {
     "runtime/sandbox/process.py": "pipes to the sandbox",
     "runtime/executors/shipping.py": "the lock on a folder of its own",
     "runtime/executors/worker.py": "pipes of a worker",
-    "runtime/executors/worker_process.py": "what the system says of a process",
+    "runtime/executors/processes.py": "what the system says of a process",
     "benchmark/sets/scorers/execution.py": "SQLite reads a set's database, which nothing can write",
     "benchmark/sets/scorers/helper_process.py": "pipes of a program that scores",
     "lm/local/server.py": "a nameless file",
