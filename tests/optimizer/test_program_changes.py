@@ -183,7 +183,8 @@ async def test_what_fills_a_place_and_what_stands_around_a_program_runs(tmp_path
 @pytest.mark.parametrize(("method", "said"), [("flowbot+blame", 1), ("none+blame", 0)])
 def test_it_is_said_that_python_is_not_reordered_where_structures_are_changed(method: str, said: int) -> None:
     news: list[str] = []
-    ready: Any = SimpleNamespace(workflow=START, watch=SimpleNamespace(news=news.append), price=None)
+    watch, bench = SimpleNamespace(news=news.append), SimpleNamespace(batches=None)
+    ready: Any = SimpleNamespace(workflow=START, task=task_of(ROWS), watch=watch, bench=bench, price=None)
     require_fits(ready, find_method(method), Objective(), Limits(), ())
     assert len(news) == said
     assert all("`app` is your Python" in each for each in news)
