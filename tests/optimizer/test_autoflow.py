@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,7 +16,6 @@ from flowbot.fields.words import percent
 from flowbot.lm.client import Request
 from flowbot.optimizer.autoflow.asking import STEPS, program_of, question
 from flowbot.optimizer.autoflow.chat import LEAST, ROUNDS, Chat
-from flowbot.optimizer.autoflow.lines import NAMES
 from flowbot.optimizer.autoflow.writer import TRIES, Writer, core_text
 from flowbot.optimizer.guard import Guard
 from flowbot.optimizer.methods import find_method
@@ -29,7 +27,6 @@ from flowbot.task import Example, Task
 from flowbot.task.tools import tool_of
 from flowbot.testing.fake import ReplyContent
 from flowbot.testing.fake_behaviours import BEHAVIOURS, counter
-from flowbot.workflow.core import read_core
 from flowbot.workflow.starts import single_call
 from flowbot.workflow.starts.core import core_workflow
 from flowbot.workflow.workflow import Workflow
@@ -58,8 +55,8 @@ def task() -> Task:
     )
 
 
-def start(task: Task, max_steps: int = 4) -> Workflow:
-    return core_workflow(MANUAL, task.inputs, task.outputs, max_steps=max_steps)
+def start(task: Task) -> Workflow:
+    return core_workflow(MANUAL, task.inputs, task.outputs, max_steps=4)
 
 
 @dataclass
@@ -67,14 +64,13 @@ class Modeller:
     """Labels a letter as the program says; writes the programs of the test, one after another, then rubbish."""
 
     programs: Iterator[str] = field(default_factory=lambda: iter(()))
-    lines: Iterator[dict[str, Any]] = field(default_factory=lambda: iter(()))
     chats: list[Request] = field(default_factory=list[Request])
 
     def __call__(self, request: Request) -> ReplyContent:
         text = said(request)
         if text.startswith("Write a program in words"):
             self.chats.append(request)
-            return next(self.programs, "no") if request.schema is None else next(self.lines, {"type": "terminal"})
+            return next(self.programs, "no")
         odd = text.split("letter ")[1].split()[0][-1] in "13579"
         right = "Say B." in text or ("if it is odd" in text and odd)
         wanted = dict(request.schema["properties"]) if request.schema is not None else {}
@@ -87,12 +83,10 @@ async def searched(
     folder: Path,
     *,
     words: bool = False,
-    mode: Any = "large",
-    max_steps: int = 4,
     **more: Any,
 ) -> tuple[list[Proposal], Search]:
     """What was proposed, and the search, which has ended."""
-    async with searching(task, start(task, max_steps), model, folder, meta_mode=mode, **more) as search:
+    async with searching(task, start(task), model, folder, meta_mode="large", **more) as search:
         why = await Chat(Writer(words)).search(search)
         assert why in (PLAN_USED, f"{ROUNDS} rounds were made")
         return proposals(search.journal.events()), search
@@ -148,8 +142,8 @@ async def test_rubbish_ends_with_the_start_and_in_bounded_calls(task: Task, tmp_
     model = Modeller()
     made, search = await searched(task, model, tmp_path, planned=400)
     assert search.population.incumbent is search.population.start
-    assert all(len(each.faults) == TRIES["large"] for each in made)
-    assert len(model.chats) == TRIES["large"] * len(made) == TRIES["large"] * ROUNDS
+    assert all(len(each.faults) == TRIES for each in made)
+    assert len(model.chats) == TRIES * len(made) == TRIES * ROUNDS
 
 
 async def test_a_program_is_run_once_and_one_that_was_tried_is_refused(task: Task, tmp_path: Path) -> None:
@@ -174,68 +168,6 @@ async def test_what_is_too_long_or_copies_a_training_row_is_refused(task: Task, 
     assert f"{STEPS} are the most" in faults
     assert "copies" in faults
     assert "if it is odd" in (core_text(search.population.incumbent.program.workflow) or "")
-
-
-def line(kind: str, instruction: str, to: int = 1, other: int = 1) -> dict[str, Any]:
-    return {"type": kind, "instruction": instruction, "next": NAMES[to - 1], "otherwise": NAMES[other - 1]}
-
-
-async def test_a_small_model_writes_line_by_line_until_every_step_is_there(task: Task, tmp_path: Path) -> None:
-    written = [
-        line("decision", "Is it\nlong:::?", 2, 3),
-        line("process", "Say B.", 3, 5),
-        line("terminal", "Give the label.", 1),
-    ]
-    model = Modeller(lines=iter(written))
-    _, search = await searched(task, model, tmp_path, mode="small")
-    text = core_text(search.population.incumbent.program.workflow)
-    assert text is not None
-    program, defects = read_core(text)
-    assert not defects
-    assert [(each.name, each.kind) for each in program.steps] == [
-        ("Step 1", "decision"),
-        ("Step 2", "process"),
-        ("Step 3", "terminal"),
-    ]
-    assert program.steps[0].branches == (("yes", "Step 2"), ("no", "Step 3"))
-    assert ":::" not in program.steps[0].instruction
-    assert "Step 1:::decision" in model.chats[1].messages[-1].content
-    assert json.dumps(NAMES[0]) in json.dumps(model.chats[0].schema)
-
-
-async def test_what_a_small_model_gets_wrong_without_meaning_anything_by_it_is_put_right(
-    task: Task, tmp_path: Path
-) -> None:
-    written = [
-        line("process", "Read.", 5),
-        line("decision", "Is it long?", 4, 4),
-        line("process", "Say B.", 1),
-        line("decision", "Is it short?", 8, 4),
-        line("process", "Read  it.", 1),
-        line("process", "read it.", 7),
-    ]
-    model = Modeller(lines=iter(written))
-    made, search = await searched(task, model, tmp_path, mode="small", max_steps=STEPS)
-    text = core_text(search.population.members[1].program.workflow)
-    assert text is not None
-    assert not made[0].faults
-    assert [each.branches for each in read_core(text)[0].steps] == [
-        (("next", "Step 2"),), (("next", "Step 3"),), (("next", "Step 4"),),
-        (("yes", "Step 6"), ("no", "Step 5")), (("next", "Step 1"),), (),
-    ]  # fmt: skip
-    assert text.splitlines()[-1].startswith("Step 6:::terminal:::Give label.")
-
-
-async def test_the_last_line_that_a_small_model_may_write_is_the_end(task: Task, tmp_path: Path) -> None:
-    kinds = [*["process"] * (STEPS - 1), "terminal"]
-    model = Modeller(lines=iter(line(kind, f"Do {n}.", STEPS) for n, kind in enumerate(kinds)))
-    _, search = await searched(task, model, tmp_path, mode="small", max_steps=STEPS)
-    schemas = [list(request.schema["properties"]) for request in model.chats[:STEPS] if request.schema]
-    assert schemas[-1] == ["type", "instruction"]
-    assert all("next" in each for each in schemas[:-1])
-    text = core_text(search.population.members[1].program.workflow)
-    assert text is not None
-    assert read_core(text)[0].steps[-1].kind == "terminal"
 
 
 async def test_a_start_without_a_program_is_replaced_as_a_whole(task: Task, tmp_path: Path) -> None:

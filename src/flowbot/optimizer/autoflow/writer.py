@@ -31,11 +31,10 @@ from flowbot.workflow.starts.core import core_workflow
 from flowbot.workflow.workflow import Workflow
 
 from .asking import STEPS, program_of, question
-from .lines import written
 
 KIND = "program in words"
-TRIES = {"small": 2, "large": 3}
-"""Replies that one program may take; of a small model each is some lines."""
+TRIES = 3
+"""Replies that one program may take."""
 REMEMBERED = {"small": 3, "large": 10}
 """Programs of the chat, the last ones."""
 EXAMPLES, WORST = 2, 2
@@ -57,9 +56,8 @@ class Writer:
 
     def options(self, parent: Candidate, context: Context) -> Sequence[Option]:
         """One: another program."""
-        cost = TRIES[context.meta_mode] * (STEPS if context.meta_mode == "small" else 1)
         prior = Belief(0.0, PRIOR_SPREAD)
-        return [Option(Arm(kind=KIND), f"{KIND} {self._asked}", "another program in words", prior, cost=cost)]
+        return [Option(Arm(kind=KIND), f"{KIND} {self._asked}", "another program in words", prior, cost=TRIES)]
 
     async def propose(self, parent: Candidate, focus: Focus, want: int, context: Context) -> Sequence[Proposal]:
         """One program that was not tried before, or what was wrong with every try.
@@ -75,12 +73,9 @@ class Writer:
         asked, (history, shown) = question(context.task, tools, rows), self._history(parent, focus.rows, context)
         faults: list[str] = []
         refused: list[Message] = []
-        while len(faults) < TRIES[context.meta_mode]:
+        while len(faults) < TRIES:
             draw, self._asked = self._asked, self._asked + 1
-            if context.meta_mode == "small":
-                text = await written(context, asked, _flat([*history, *refused]), draw)
-            else:
-                text = program_of(await _reply(context, [Message("user", asked), *history, *refused], draw))
+            text = program_of(await _reply(context, [Message("user", asked), *history, *refused], draw))
             after, why = self._program(text, parent, context)
             if after is not None:
                 title = f"a program in words of {len(text.splitlines())} steps"
@@ -188,11 +183,6 @@ def _core(workflow: Workflow) -> tuple[str, CoreParameters] | None:
     nodes = (path for path, node in walk(workflow.sketch) if isinstance(node, CoreNode))
     told = ((path, workflow.parameter(path)) for path in nodes)
     return next(((path, each) for path, each in told if isinstance(each, CoreParameters)), None)
-
-
-def _flat(chat: Sequence[Message]) -> str:
-    """A chat as one text, for a question of one message."""
-    return "\n\n".join(f"Program:\n{each.content}" if each.role == "assistant" else each.content for each in chat)
 
 
 def asked_for(option: Option, rows: Sequence[str]) -> Focus:
