@@ -164,12 +164,14 @@ class _Writer:
 
     def step(self, body: _Body, level: Level, here: str, when: str | None, known: Mapping[str, str]) -> _Put:
         """The node of a step."""
-        step, out = self.steps[here], {_ANSWER: "str"}
+        step, decides = self.steps[here], len(level.ways[here]) > 1
         if step.kind == "terminal":
             out = dict(self.node.out)
-        elif len(level.ways[here]) > 1:
+        elif decides:
             values = tuple(value for way in level.ways[here].values() for value in way.values)
-            out[_NEXT] = str(Type("literal", options=values))
+            out = {_NEXT: str(Type("literal", options=values))}
+        else:
+            out = {_ANSWER: "str"}
         node = LLMNode(when=when, inputs={**self.node.inputs, **known}, out=out, model=self.node.model)
         told = LLMParameters(
             instruction=step.instruction,
@@ -181,7 +183,7 @@ class _Writer:
         if step.kind == "terminal":
             body.ends.append(name)
             return _Put(name)
-        return _Put(name, f"{name}.{_ANSWER}", f"{name}.{_NEXT}" if _NEXT in out else "")
+        return _Put(name, f"{name}.{_NEXT}", f"{name}.{_NEXT}") if decides else _Put(name, f"{name}.{_ANSWER}")
 
     def loop(self, body: _Body, level: Level, here: str, when: str | None, known: Mapping[str, str]) -> _Put:
         """The node of a loop, with its body. It carries what was said, from what was said last before it, and the way taken last."""
