@@ -81,7 +81,8 @@ class Writer:
                 title = f"a program in words of {len(text.splitlines())} steps"
                 return [Proposal(after, title, "meta", edits=(text,), faults=tuple(faults), shown=shown)]
             faults.append("; ".join(why))
-            refused = [Message("assistant", text or "(nothing)"), Message("user", fill("core_refused", faults=why))]
+            if context.meta_mode == "large":  # a small one writes what it reads there in place of a program
+                refused = [Message("assistant", text or "(nothing)"), Message("user", fill("core_refused", faults=why))]
         return [Proposal(None, "a program in words", "meta", faults=tuple(faults))]
 
     def _program(self, text: str, parent: Candidate, context: Context) -> tuple[WorkflowProgram | None, list[str]]:
