@@ -85,6 +85,36 @@ def test_a_search_by_batches_is_the_search_without(capsys: Capture, endpoint: Ba
         assert found["spent"]["usd"] == pytest.approx((batched / 2 + len(endpoint.ordinary)) * FULL)
 
 
+PROGRAM = """
+import asyncio
+import httpx
+
+def asked(text):
+    body = {"model": "gpt-x", "max_tokens": 20, "messages": [{"role": "user", "content": text}]}
+    reply = httpx.post("https://api.openai.com/v1/chat/completions", json=body)
+    return reply.json()["choices"][0]["message"]["content"]
+
+def plain(note: str) -> str:
+    return asked(note)
+
+async def threads(note: str) -> str:
+    return await asyncio.to_thread(asked, note)
+"""
+
+
+@pytest.mark.parametrize("name", ["plain", "threads"])
+def test_programs_of_more_examples_than_have_threads_otherwise_go_by_one_batch(
+    capsys: Capture, endpoint: BatchEndpoint, tmp_path: Path, name: str
+) -> None:
+    write_task(tmp_path, sizes=(36, 10, 10))
+    (tmp_path / "app.py").write_text(PROGRAM)
+    given = ["eval", f"app.py:{name}", "task.yaml", "--split", "train", "--model", "openai/gpt-4.1-mini"]
+    found = flowbot(capsys, *given, "--batch", "--wait", "--cache-dir", "cache", "--json")
+    assert found.status == 0, found.err
+    assert len(endpoint.submitted) == 36
+    assert sum(step == "POST batches" for step in endpoint.steps) == 1
+
+
 @pytest.mark.parametrize(
     "seconds", [["--objective", "latency"], ["--objective", "score=1,seconds=0.1"], ["--max-latency", "3"]]
 )

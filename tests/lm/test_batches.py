@@ -16,8 +16,9 @@ import pytest
 import flowbot.lm.parking as parking_module
 from batch_endpoint import READ, WRITTEN, BatchEndpoint
 from flowbot.fields import DeniedError, InfrastructureError, Paused, Usage, UserError
+from flowbot.lm import batch_desk
 from flowbot.lm.anthropic_form import completion_of, message_of
-from flowbot.lm.batch_forms import AnthropicBatches, OpenAIBatches
+from flowbot.lm.batch_forms import AnthropicBatches, OpenAIBatches, Results
 from flowbot.lm.budget import Budget
 from flowbot.lm.client import Identity, Message, Request
 from flowbot.lm.lm import LM
@@ -311,6 +312,97 @@ async def test_parked_calls_do_not_keep_the_room_that_a_call_made_at_once_waits_
     found = await asyncio.wait_for(all_of(one(number) for number in range(CALLS)), 20)
     assert found == [f"1{number:02}" for number in range(CALLS)]
     assert next(empty, None) is None
+    await lm.session.connections.close()
+    await lm.close()
+    await store.close()
+
+
+async def test_an_answer_of_no_use_does_not_wait_for_the_room_that_a_batch_under_way_keeps(
+    endpoint: BatchEndpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sent again by itself, it may have to wait for that batch: which is looked at all the same."""
+    monkeypatch.setattr(batch_desk, "MOST", CALLS - 1)
+    store, large = Store.open(tmp_path / "store.sqlite"), [True]
+    requests = [replace(question(number), max_tokens=2000) for number in range(CALLS)]
+    worst = made(store, wait=True, usd=1.0)._worst(requests[0], "val").usd
+    assert worst is not None
+    lm = made(store, wait=True, usd=(CALLS + 0.5) * worst)
+    alone = max(requests, key=lm.key)  # the last by its key has a batch of its own
+    empty, results = iter([""]), OpenAIBatches.results
+
+    async def in_turn(batches: OpenAIBatches, id: str) -> Results | None:
+        found = await results(batches, id)
+        if found is not None and len(found) > 1 and large:  # the other one first
+            large.clear() if next(empty, None) is None else None
+            return None
+        return found
+
+    monkeypatch.setattr(OpenAIBatches, "results", in_turn)
+    endpoint.answer = lambda body: (
+        next(empty, "again")
+        if alone.messages[-1].content in str(body)
+        else re.findall(r"question (\d+)", str(body))[-1]
+    )
+    parking = lm.endpoint.parking
+    assert parking is not None
+
+    async def one(request: Request) -> str:
+        with parking.example():
+            return (await lm.ask(request, purpose="val")).text
+
+    found = await asyncio.wait_for(all_of(one(each) for each in requests), 20)
+    assert found == ["again" if each is alone else each.messages[-1].content[-3:] for each in requests]
+    await lm.session.connections.close()
+    await lm.close()
+    await store.close()
+
+
+async def test_what_is_given_up_while_its_answer_is_fetched_is_fetched_again(
+    endpoint: BatchEndpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store.open(tmp_path / "store.sqlite")
+    fetched, results = asyncio.Event(), OpenAIBatches.results
+
+    async def slow(batches: OpenAIBatches, id: str) -> Results | None:
+        if found := await results(batches, id):
+            fetched.set()
+            await asyncio.sleep(0.1)
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(OpenAIBatches, "results", slow)
+        lm = made(store, wait=True)
+        parking = lm.endpoint.parking
+        assert parking is not None
+        asking = [asyncio.create_task(lm.ask(question(number), purpose="val")) for number in range(CALLS)]
+        await fetched.wait()
+        for each in asking:
+            each.cancel()
+        await asyncio.sleep(0.3)
+        await lm.session.connections.close()
+        await lm.close()
+    assert await asked(made(store, wait=True)) == WANTED
+    assert set(endpoint.submitted.values()) == {1}
+    assert not endpoint.ordinary
+    await store.close()
+
+
+async def test_an_example_that_waits_for_what_another_holds_does_not_keep_a_batch_back_for_ever(
+    endpoint: BatchEndpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parking_module, "_STUCK", 0.1)
+    store = Store.open(tmp_path / "store.sqlite")
+    lm, places = made(store, wait=True), asyncio.Semaphore(FEWEST)
+    parking = lm.endpoint.parking
+    assert parking is not None
+
+    async def one(number: int) -> str:
+        with parking.example():
+            async with places:
+                return (await lm.ask(question(number), purpose="val")).text
+
+    assert await asyncio.wait_for(all_of(one(number) for number in range(CALLS)), 20) == WANTED
+    assert len(endpoint.submitted) == FEWEST
     await lm.session.connections.close()
     await lm.close()
     await store.close()

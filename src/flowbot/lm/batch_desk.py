@@ -10,7 +10,7 @@ import asyncio
 import json
 import logging
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 MOST, MOST_BYTES = 10_000, 100_000_000
 """Calls of a batch, and bytes of their bodies; more make several."""
+_GLANCE = 0.1
+"""Seconds between two glances at calls whose answers were handed out."""
 _log = logging.getLogger(__name__)
 
 
@@ -91,7 +93,7 @@ class Desk:
             InfrastructureError, Paused: as `Batches`.
         """
         waiting, under_way, delivered = dict(self.parked), list[int](), False
-        records = {key: read_batch(row) for key, row in (await self.store.items("batch")).items()}
+        records = {key: self._read(key, row) for key, row in (await self.store.items("batch")).items()}
         for key, record in records.items():
             wanted = [each for each in record["left"] if each in waiting] if record["model"] == self.who else []
             if not wanted or not await self._is_there(key, record, records):
@@ -157,20 +159,21 @@ class Desk:
             self.tell(f"{count(missing, 'call')} failed or expired in a batch: made at once, at the usual price")
         self.delivering = True
         try:
-            tasks: dict[str, asyncio.Task[None]] = {}
+            given: dict[str, Parked] = {}
+            taken = set[str]()
             for each in wanted:
-                if (parked := self.parked.get(each)) is None:
-                    continue
+                if (parked := self.parked.get(each)) is None or parked.answer.done():
+                    continue  # given up meanwhile: it is still to be fetched
+                taken.add(each)
                 if each in later:
                     parked.again = True
                     continue
-                if results.get(each) and parked.flight.task is not None:
-                    tasks[each] = parked.flight.task
+                if results.get(each):
+                    given[each] = parked
                 parked.give(results.get(each) or None)
-            if tasks:
-                await asyncio.wait(tasks.values())
-            lost = [each for each in tasks if await self.store.get(each) is None]  # cut off, or the disk failed
-            left = set(record["left"]) - set(wanted) | set(lost)
+            await _stored(given.values())
+            lost = [each for each in given if await self.store.get(each) is None]  # cut off, or the disk failed
+            left = set(record["left"]) - taken | set(lost)
             await self._keep(key, record | {"left": sorted(left)})
         finally:
             self.delivering = False
@@ -192,8 +195,21 @@ class Desk:
         await self._keep(key, record | {"id": await self.batches.submit(token, bodies)})
         self.tell(f"a batch of {count(size, 'call')} is submitted")
 
+    def _read(self, key: str, row: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return read_batch(row)
+        except ValueError:
+            raise self.store.damaged(key) from None
+
     async def _keep(self, key: str, record: dict[str, Any]) -> None:
         await self.store.put(key, record, kind="batch", replace=True)
+
+
+async def _stored(given: Iterable[Parked]) -> None:
+    """Wait until calls are stored, or are to be sent by themselves since their answer was of no use: for that they may need room in a
+    budget that other parked calls keep."""
+    while tasks := [each.flight.task for each in given if each.flight.sent and not each.flight.over]:
+        await asyncio.wait([task for task in tasks if task is not None], timeout=_GLANCE)
 
 
 def _chunks(bodies: Mapping[str, Body]) -> Iterator[dict[str, Body]]:

@@ -247,7 +247,7 @@ class LM:
             self.session.heard(self.name, request, draw, error)
             raise
         if reply.tier == BATCH:  # what a workflow takes, and so what is decided, is the same however its calls went
-            reply = altered(reply, usage=altered(reply.usage, usd=self._account.cost(reply.usage)))
+            reply = altered(reply, usage=altered(reply.usage, usd=self.cost(reply.usage)))
         self.session.heard(self.name, request, draw, reply)
         return reply
 

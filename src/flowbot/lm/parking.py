@@ -27,6 +27,10 @@ LOOKS, TRIES = 20, 4
 """Looks at batches that fail one after the other before who waits for them gives up; and who only leaves or fetches one."""
 _SETTLED = 0.2
 """Seconds for which nothing moves before a batch is made up."""
+_STUCK = 60.0
+"""Seconds after which one is made up although some examples wait for no model: they may wait for what others hold, as a thread."""
+AT_ONCE = 1_000
+"""Programs, and threads of programs, at the same time where calls wait for batches: a waiting one does nothing."""
 _EXAMPLE: ContextVar[list[int] | None] = ContextVar("flowbot_example", default=None)
 
 
@@ -46,6 +50,7 @@ class Parking:
         self._desks: dict[object, Desk] = {}
         self._busy = self._blocked = self._moving = self._faults = 0
         self._timer: asyncio.TimerHandle | None = None
+        self._last: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
 
     @contextmanager
@@ -112,25 +117,38 @@ class Parking:
 
     async def close(self) -> None:
         """Look no more at batches; they are found again. What is being handed out is recorded first."""
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._last):
+            if timer is not None:
+                timer.cancel()
         if self._task is not None:
             if not any(each.delivering for each in self._desks.values()):
                 self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
     @property
+    def _may(self) -> bool:
+        return self._task is None and not self._moving and any(each.parked for each in self._desks.values())
+
+    @property
     def _ready(self) -> bool:
-        waiting = any(each.parked for each in self._desks.values())
-        return waiting and self._blocked >= self._busy and not self._moving and self._task is None
+        return self._may and self._blocked >= self._busy
 
     def _changed(self, seconds: float = 0.0) -> None:
+        loop = asyncio.get_running_loop()
         if self._ready and self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(max(seconds, _SETTLED), self._begin)
+            self._timer = loop.call_later(max(seconds, _SETTLED), self._begin)
+        if self._last is not None:
+            self._last.cancel()
+        self._last = loop.call_later(max(seconds, _STUCK), self._begin_anyway) if self._may else None
 
     def _begin(self) -> None:
         self._timer = None
         if self._ready:
+            self._task = asyncio.get_running_loop().create_task(self._work())
+
+    def _begin_anyway(self) -> None:
+        self._last = None
+        if self._may:
             self._task = asyncio.get_running_loop().create_task(self._work())
 
     async def _work(self) -> None:

@@ -17,6 +17,7 @@ from flowbot.fields import FlowBotError, UserError
 from flowbot.lm.client import Identity, Patience, Reply, Request
 from flowbot.lm.lm import LM
 from flowbot.lm.openai import GROWTH
+from flowbot.lm.parking import AT_ONCE
 from flowbot.lm.prices import Price, listed, per_million, said
 from flowbot.lm.providers import providers
 from flowbot.lm.session import Session
@@ -156,7 +157,8 @@ class Models:
         """Threads for what programs that run on the session's loop put into threads: the loop's own are needed to answer them."""
         with self._lock:
             if self._threads is None:
-                self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="flowbot-program")
+                most = _THREADS if self.session.connections.parking is None else AT_ONCE
+                self._threads = ThreadPoolExecutor(most, thread_name_prefix="flowbot-program")
             return self._threads
 
     def face(self, loop: asyncio.AbstractEventLoop) -> TapProxy:

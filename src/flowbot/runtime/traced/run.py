@@ -21,6 +21,7 @@ from flowbot.fields import Field, ModelError, StepError, UserError, stable_hash
 from flowbot.fields.bounds import bounded, raised
 from flowbot.fields.secrets import hide_known
 from flowbot.lm.client import Identity
+from flowbot.lm.parking import AT_ONCE as BATCH_AT_ONCE
 from flowbot.program.sites import of_user
 from flowbot.runtime.executors.sending import SendingExecutor
 from flowbot.runtime.jsonlike import to_outputs
@@ -94,7 +95,8 @@ class ProgramRuns:
         self._allow_writes, self._stand_in = allow_writes, stand_in
         self._models, self._apart = models, models is not None
         self._stalls: Stalls | None = None
-        self._threads = asyncio.Semaphore(_AT_ONCE)
+        parking = self._session.connections.parking
+        self._threads = asyncio.Semaphore(_AT_ONCE if parking is None else BATCH_AT_ONCE)
 
     async def steps(
         self, holder: Step, node: ProgramNode, parameters: ProgramParameters, bounds: Bounds
