@@ -15,7 +15,7 @@ from search_help import searching
 from flowbot.optimizer.belief import Belief
 from flowbot.optimizer.parameters.combine import Combine, combined
 from flowbot.optimizer.planner import Bandit
-from flowbot.optimizer.population import Candidate, Outcome, State
+from flowbot.optimizer.population import Candidate, Outcome, Population, State
 from flowbot.optimizer.seams import Focus
 from flowbot.optimizer.search import Search
 from flowbot.run.events import Arm
@@ -145,3 +145,16 @@ async def test_those_that_promise_most_are_offered(tmp_path: Path) -> None:
             candidate(search, f"p{number}", (path, change), Belief(0.01 * (number + 1), 0.03))
         options = Combine().options(search.population.start, search)
     assert [each.title for each in options] == ["p4; and p5", "p3; and p5", "p2; and p5"]
+
+
+@pytest.mark.parametrize(("charge", "found"), [(0.4, 1), (0.6, 0)])
+async def test_what_gained_less_on_its_rows_than_it_is_charged_is_not_combined(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, charge: float, found: int
+) -> None:
+    monkeypatch.setattr(Population, "charge", lambda *_: charge)
+    async with searching(TASK, BASE, Roles(lambda name, _: name, lambda _: ""), tmp_path) as search:
+        candidate(search, "p1", ("answer", "shown"), Belief(0.8, 0.03))
+        candidate(search, "p2", ("plan", "ruled"), Belief(0.8, 0.03))
+        for each in search.population.members:  # half a point a row
+            search.population.record(each.program.hash, search.rows[1], Outcome(0.0))
+        assert len(Combine().options(search.population.start, search)) == found

@@ -145,10 +145,12 @@ class Parking:
         self._timer = None
         if self._ready:
             self._task = asyncio.get_running_loop().create_task(self._work())
+        else:
+            self._changed()
 
     def _begin_anyway(self) -> None:
         self._last = None
-        if self._may:
+        if self._may and self._timer is None:  # which is no sooner than the endpoint asked for
             self._task = asyncio.get_running_loop().create_task(self._work())
 
     async def _work(self) -> None:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
+from statistics import fmean
 from typing import Any, TypeVar
 
 from flowbot.fields import stable_hash
@@ -56,7 +57,8 @@ class Combine:
 
         def looked_better(each: Candidate) -> bool:
             """On the rows, not by the prior alone."""
-            return sum(population.pairs(each, context.rows).differences) > population.charge(each)
+            differences = population.pairs(each, context.rows).differences
+            return bool(differences) and fmean(differences) > population.charge(each)
 
         good = [
             each
