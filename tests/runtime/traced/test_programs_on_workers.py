@@ -24,7 +24,7 @@ from flowbot.lm.tap.away import WorkerWay, reached, with_keys
 from flowbot.lm.tap.away import environment as environment_of
 from flowbot.lm.tap.proxy import Way
 from flowbot.runtime.engine import Engine
-from flowbot.runtime.executors import Executor, open_executor
+from flowbot.runtime.executors import Executor, open_executor, processes
 from flowbot.runtime.executors.processes import ProcessExecutor
 from flowbot.runtime.executors.protocol import Outcome
 from flowbot.runtime.trace import Step, Trace
@@ -36,7 +36,7 @@ from flowbot.workflow.workflow import Workflow
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kills processes by signal")
 KEY = "sk-own-0123456789abcdefghij"
 APP = """
-import asyncio, os, threading
+import asyncio, os, signal, threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -139,6 +139,22 @@ def killed(question):
 
 def dies(question):
     os._exit(7)
+
+
+def shares(question):
+    found = ask_now(str(PLAN), question)
+    if question == "dies":
+        os._exit(7)
+    threading.Event().wait(0.5)  # in which the one beside it ends both
+    return found
+
+
+def stopped(question):
+    once = Path(__file__).with_name("stopped")
+    if not once.exists():
+        once.touch()
+        os.kill(os.getpid(), signal.SIGSTOP)
+    return ask_now(str(PLAN), question)
 
 
 def told(question):
@@ -293,6 +309,30 @@ async def test_a_worker_that_is_lost_each_time_is_the_programs_failure(
     async with served(monkeypatch), engine(two, program(folder, "dies")) as made:
         said = (await run(made, flow("dies"))).error
     assert said == "app: program app.py:dies: its process was lost 3 times out of 3; the last one ended with status 7"
+
+
+async def test_a_program_that_ends_each_worker_does_not_fail_those_beside_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = ProcessExecutor(1)
+    try:
+        async with served(monkeypatch) as endpoint, engine(one, program(folder, "shares")) as made:
+            asked = (run(made, flow("shares"), question) for question in ("dies", "pens", "ink"))
+            dies, *others = await asyncio.gather(*asked)
+        assert dies.error.endswith("its process was lost 3 times out of 3; the last one ended with status 7")
+        assert [each.outputs for each in others] == [{"answer": "Write: pens"}, {"answer": "Write: ink"}]
+        assert len(endpoint.bodies) == 3
+    finally:
+        await one.close()
+
+
+async def test_a_worker_of_which_nothing_is_heard_is_lost_and_its_run_made_again(
+    folder: Path, two: ProcessExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "SILENT_SECONDS", 3.0)
+    async with served(monkeypatch), engine(two, program(folder, "stopped", timeout=1)) as made:
+        assert (await run(made, flow("stopped"), "pens")).outputs == {"answer": "Write: pens"}
+    assert (folder / "stopped").exists()
 
 
 async def test_a_program_that_takes_too_long_is_ended_with_its_process_and_others_are_not(

@@ -8,14 +8,17 @@ import os
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
+from typing import Any
 
 from flowbot.fields import InfrastructureError
 
 from .child import START_SECONDS, Child, Lost
 from .job import Job, outcome_of
-from .protocol import PROGRAMS, Call, Kind, Outcome, Unsendable
+from .protocol import BEAT_SECONDS, PROGRAMS, Call, Kind, Outcome, Unsendable
 from .sending import TRIES, SendingExecutor
 
+SILENT_SECONDS = 60.0
+"""Nothing is heard of a worker of programs for so long, or for the time of its program if that is more: it is taken for lost."""
 _log = logging.getLogger(__name__)
 
 
@@ -27,9 +30,10 @@ class Worker(Child):
         spent: it gets no more: one was not answered, and may go on in it.
         environment: as of its jobs.
         number: of those of its executor, in the order in which they were begun.
+        messages: that it has sent.
     """
 
-    jobs = number = 0
+    jobs = number = messages = 0
     spent = False
     environment: Mapping[str, str | None] = {}
 
@@ -50,7 +54,9 @@ class Worker(Child):
                         reply = await self.answer(answers)
                 except TimeoutError:
                     raise Unsendable(f"its module was not imported in {START_SECONDS:g} s") from None
-                if "begun" in reply:
+                if "begun" in reply and job.kind == "program":
+                    reply = await self._while_heard(answers, max(SILENT_SECONDS, job.arguments["timeout"]))
+                elif "begun" in reply:
                     async with asyncio.timeout(job.seconds):
                         reply = await self.answer(answers)
                 was_answered = "late" not in reply
@@ -62,6 +68,25 @@ class Worker(Child):
             return Outcome(error=error, seconds=job.seconds or 0.0)
         finally:
             self.spent |= not was_answered
+
+    async def _while_heard(self, answers: asyncio.Queue[dict[str, Any]], seconds: float) -> dict[str, Any]:
+        """What comes next for a program, which watches its time itself: a process of which nothing is heard for so long, since it is
+        stopped or one of its programs never lets the interpreter go, is lost."""
+        silent = 0.0
+        while silent < seconds:
+            heard = self.messages
+            try:
+                async with asyncio.timeout(BEAT_SECONDS):
+                    return await self.answer(answers)
+            except TimeoutError:  # counted by looks: this process may have had no time of its own, either
+                silent = silent + BEAT_SECONDS if self.messages == heard else 0.0
+        await self.end(kill=True)
+        raise Lost(f"said nothing for {seconds:g} s")
+
+    def heard(self, message: dict[str, Any]) -> None:
+        """It said something, if only that it is alive."""
+        self.messages += 1
+        super().heard(message)
 
 
 class ProcessExecutor(SendingExecutor):
@@ -80,6 +105,7 @@ class ProcessExecutor(SendingExecutor):
         self._size = workers or _processors()
         self._turns = _places(self._size)
         self._places = _places(self._size)
+        self._alone = asyncio.Semaphore(min(self._size, _processors()))
         self._workers: list[Worker] = []
         self._starting = asyncio.Lock()
         self._closed = False
@@ -121,19 +147,23 @@ class ProcessExecutor(SendingExecutor):
 
     async def _done(self, job: Job) -> Outcome:
         lost, after = Lost(), 0
-        for _ in range(TRIES):
+        for left in reversed(range(TRIES)):
+            # The last time a program has a process for itself: it may be one beside it that ends each that they share.
+            alone = job.kind == "program" and not left
             try:
-                return await self._tried(job, after)
+                async with self._alone if alone else nullcontext():
+                    return await self._tried(job, after, alone=alone)
             except Lost as now:
                 lost, after = now, self._begun
                 more = {"event": "executor.lost", "tool": job.name}
                 _log.info("%s %s: its process %s", job.kind, job.name, lost, extra=more)
         raise lost
 
-    async def _tried(self, job: Job, after: int) -> Outcome:
+    async def _tried(self, job: Job, after: int, *, alone: bool) -> Outcome:
         # Those of programs start one after the other: many may share each.
         async with self._starting if job.kind == "program" else nullcontext():
-            worker = await self._worker(job, after)
+            worker = await (self._new_worker(job) if alone else self._worker(job, after))
+            worker.spent |= alone  # no other job gets it
         try:
             return await worker.do(job)
         finally:
@@ -156,6 +186,9 @@ class ProcessExecutor(SendingExecutor):
                 worker.kill()
                 if after:
                     break
+        return await self._new_worker(job)
+
+    async def _new_worker(self, job: Job) -> Worker:
         self._workers = [each for each in self._workers if not each.gone]
         if not self._closed:
             try:

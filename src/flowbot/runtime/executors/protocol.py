@@ -20,6 +20,8 @@ PROGRAMS = 8
 
 MOST_TOGETHER = 32
 """Quick jobs that are sent as one task of a cluster's."""
+BEAT_SECONDS = 1.0
+"""How often a worker of programs says that it is alive."""
 TRACE_BYTES = 16_000_000
 """Of what a worker may tell of a program."""
 

@@ -4,7 +4,7 @@ Started by its path, so that it needs no module before its owner has told it whe
 what were standard input and output:
 
     owner   {"path": [folders]}, then {"id": 1, "job": …}
-    worker  {"id": 0, "ready": true}; for each job {"id": 1, "cannot": why}, or {"id": 1, "begun": true} and then {"id": 1, …} as `job.reply_of`
+    worker  {"id": 0, "ready": true}, and from the first program on {"id": 0} each second; for each job {"id": 1, "cannot": why}, or {"id": 1, "begun": true} and then {"id": 1, …} as `job.reply_of`
 
 Tools and metrics run one after the other in the main thread, programs each in a thread of its own.
 
@@ -102,7 +102,7 @@ def _work(jobs: queue.SimpleQueue[Any], writing: IO[bytes]) -> None:
     from flowbot.runtime.executors.loop import result_of
     from flowbot.runtime.executors.protocol import Unsendable
 
-    functions = Functions()
+    functions, beating = Functions(), False
     _send(writing, 0, {"ready": True})
     while (message := jobs.get()) is not None:
         job, send = Job.load(message["job"]), partial(_send, writing, message["id"])
@@ -114,12 +114,24 @@ def _work(jobs: queue.SimpleQueue[Any], writing: IO[bytes]) -> None:
         if job.kind == "program":
             from flowbot.runtime.traced.worker import ran
 
+            if not beating:
+                beating = True
+                threading.Thread(target=_beat, args=(writing,), daemon=True).start()
             send({"begun": True})
             work = partial(ran, call.function, **call.arguments)
             threading.Thread(target=_made, args=(work, send), daemon=True).start()
         else:
             send({"begun": True})
             _made(partial(result_of, call), send)
+
+
+def _beat(writing: IO[bytes]) -> None:
+    """Say that this process is alive, for its programs watch their time themselves."""
+    from flowbot.runtime.executors.protocol import BEAT_SECONDS
+
+    while True:
+        time.sleep(BEAT_SECONDS)
+        _send(writing, 0, {})
 
 
 def _made(work: Callable[[], Any], send: Callable[[dict[str, Any]], None]) -> None:
