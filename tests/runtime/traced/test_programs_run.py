@@ -23,7 +23,7 @@ import tap_help
 from aiohttp import web
 
 import flowbot as fb
-from flowbot.fields import BudgetExceeded, UserError
+from flowbot.fields import BudgetExceeded, Paused, UserError
 from flowbot.lm.budget import Budget
 from flowbot.lm.client import Patience, Request
 from flowbot.lm.client import Reply as ModelReply
@@ -35,6 +35,7 @@ from flowbot.optimizer.step_view import call_view
 from flowbot.runtime.engine import Engine
 from flowbot.runtime.trace import Trace
 from flowbot.runtime.traced import one_run, stalls
+from flowbot.runtime.traced.kept import Kept
 from flowbot.store import Store
 from flowbot.task.programs import program_of
 from flowbot.testing.fake import FakeClient
@@ -348,6 +349,37 @@ async def test_a_pure_step_is_made_once() -> None:
         for name in ("answer", "answer", "own_loop"):
             await run(made, flow(name), "only once")
     assert SEARCHED == ["Write: only once"]
+
+
+def searches(question: str) -> str:
+    try:
+        return search(question, 1)[0]
+    except Exception:
+        return "nothing found"
+
+
+async def searches_async(question: str) -> str:
+    @fb.step(pure=True)
+    async def looked(query: str) -> list[str]:
+        return [query]
+
+    try:
+        return (await looked(question))[0]
+    except Exception:
+        return "nothing found"
+
+
+@pytest.mark.parametrize("program", [searches, searches_async])
+async def test_a_store_that_cannot_tell_of_a_pure_step_stops_the_run_and_fails_no_program(
+    program: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: Any) -> None:
+        raise Paused("the database is away", stopped_by="infrastructure")
+
+    monkeypatch.setattr(Kept, "get", away)
+    async with engine(program) as (made, _):
+        with pytest.raises(Paused, match="the database is away"):
+            await run(made, flow(program.__name__))
 
 
 async def wrong(question: str) -> str:

@@ -7,8 +7,9 @@ import json
 import threading
 from asyncio import AbstractEventLoop
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -59,13 +60,15 @@ class StepCall:
         kept, watching = self.watching.kept, self.watching
         if threading.get_ident() == watching.thread:
             return self._taken(kept.peek(self.pure))
-        return self._taken(asyncio.run_coroutine_threadsafe(kept.get(self.pure), watching.loop).result())
+        with watching.stopping():
+            return self._taken(asyncio.run_coroutine_threadsafe(kept.get(self.pure), watching.loop).result())
 
     async def known(self) -> Any:
         """As of `Call`."""
         if self.pure is None:
             return MISSING
-        return self._taken(await self.watching.at_home(self.watching.kept.get(self.pure)))
+        with self.watching.stopping():
+            return self._taken(await self.watching.at_home(self.watching.kept.get(self.pure)))
 
     def _taken(self, row: Mapping[str, Any] | None) -> Any:
         if row is None or "outputs" not in row:
@@ -184,17 +187,26 @@ class Watching:
 
     async def _filled(self, work: Awaitable[Trace | None], name: str, first: str, opened: Recorded) -> Any:
         try:
-            trace = await work
-            if trace is None or trace.outputs is None or first not in trace.outputs:
-                said = trace.error if trace is not None and trace.error else f"nothing gives {first}"
-                raise StepError(f"slot {name}: {said}")
-        except (BudgetExceeded, InfrastructureError, Paused, RefusedError, StepError, UserError) as error:
-            opened.failed(error)
-            self.stopped = self.stopped or error
-            raise Stop(error) from error
+            with self.stopping():
+                trace = await work
+                if trace is None or trace.outputs is None or first not in trace.outputs:
+                    said = trace.error if trace is not None and trace.error else f"nothing gives {first}"
+                    raise StepError(f"slot {name}: {said}")
+        except Stop as stop:
+            opened.failed(stop.cause)
+            raise
         self.filled[opened.id] = trace
         opened.done(trace.outputs[first])
         return trace.outputs[first]
+
+    @contextmanager
+    def stopping(self) -> Generator[None]:
+        """What may not go on in the block, where a place is filled or the store is asked, leaves it as `Stop`."""
+        try:
+            yield
+        except (BudgetExceeded, InfrastructureError, Paused, RefusedError, StepError, UserError) as error:
+            self.stopped = self.stopped or error
+            raise Stop(error) from error
 
     # What the tap asks
 

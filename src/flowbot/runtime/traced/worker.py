@@ -56,7 +56,9 @@ async def _ran(
         async with reached(at) as coordinator:
             runs = ProgramRuns({}, kept=_Away(coordinator), models=AwayModels(coordinator))
             try:
-                ran, tap = await runs.here(program, step.inputs, made, Bounds(**bounds, fill=_filler(coordinator)))
+                ran, tap = await runs.here(
+                    program, step.inputs, made, Bounds(**bounds, fill=_filler(coordinator, made))
+                )
             finally:
                 await runs.close()
     except Unreached as error:
@@ -88,9 +90,13 @@ class _Away(Kept):
             await self._coordinator.tell("keep", {**pure, "result": result})
 
 
-def _filler(coordinator: Coordinator) -> Callable[[str, Mapping[str, object]], Any]:
+def _filler(coordinator: Coordinator, made: ProgramParameters) -> Callable[[str, Mapping[str, object]], Any]:
     async def fill(name: str, values: Mapping[str, object]) -> Trace | None:
-        found = await coordinator.tell("slot", {"name": name, "values": to_json(dict(values))})
+        wanted = made.slots[name].get(
+            "inputs", {}
+        )  # a place may be handed what is no data, and what fills it not ask for that
+        given = to_json({each: value for each, value in values.items() if each in wanted})
+        found = await coordinator.tell("slot", {"name": name, "values": given})
         return None if found["trace"] is None else Trace.load(found["trace"])
 
     return fill
