@@ -6,6 +6,7 @@ import ast
 import io
 import tokenize
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
@@ -149,6 +150,21 @@ def test_a_value_is_written_as_its_literal(old: str | float, new: str | float, l
     code = f"import flowbot as fb\nK = fb.Value('k', {literal}, choices=[{literal}])\n"
     got = rewritten(code.encode(), {"k": Change(new, old)}, "app.py")
     assert got.source.decode() == code.replace(f"{literal}, ch", f"{expected}, ch")
+
+
+@pytest.mark.parametrize(
+    ("name", "new", "why"),
+    [
+        ("plan", "x" * 8001, "with its worked examples it has 8,001 letters, more than the 8,000 of a default"),
+        ("plan.turns", (("a", "b"),) * 17, "there are 17 turns, more than the 16 of a default"),
+    ],
+)
+def test_what_a_declaration_would_refuse_is_not_written(name: str, new: Any, why: str) -> None:
+    code = b"import flowbot as fb\nPLAN = fb.Param('plan', 'Write.', turns=[])\n"
+    got = rewritten(code, {name: Change(new)}, "app.py")
+    assert (got.source, len(got.left)) == (code, 1)
+    assert why in str(got.left[0])
+    assert rewritten(code, {name: Change(new[:-1])}, "app.py").written == (name,)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from libcst.metadata import CodeRange, MetadataWrapper, PositionProvider, Qualif
 
 from flowbot.fields import UserError
 from flowbot.fields.words import listed
+from flowbot.program.params import MOST_LETTERS, MOST_TURNS
 from flowbot.task.quality import Remark
 
 from .literals import Form, Literal, literal
@@ -158,6 +159,12 @@ def _unwritable(here: Sequence[_Declared], change: Change, module: cst.Module) -
         return "comments stand between its turns"
     if isinstance(value, str) is not isinstance(change.new, str):
         return "its default is of another type"
+    if isinstance(change.new, str) and len(change.new) > MOST_LETTERS:
+        return (
+            f"with its worked examples it has {len(change.new):,} letters, more than the {MOST_LETTERS:,} of a default"
+        )
+    if isinstance(change.new, tuple) and len(change.new) > MOST_TURNS:
+        return f"there are {len(change.new)} turns, more than the {MOST_TURNS} of a default"
     if change.old is not None and not _same(value, change.old) and not _same(value, change.new):
         return "its literal is another than when the search began"
     return ""
