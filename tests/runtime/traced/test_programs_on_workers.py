@@ -157,6 +157,15 @@ def stopped(question):
     return ask_now(str(PLAN), question)
 
 
+def moderated(question):
+    found = ask_now(str(PLAN), question)
+    try:
+        httpx.post(f"{URL}/moderations", headers=HEADERS, json={"input": found}).raise_for_status()
+    except httpx.HTTPStatusError:
+        return "refused"
+    return found
+
+
 def told(question):
     return " ".join(f"{name}={text[::-1]}" for name, text in os.environ.items() if name in question.split())
 """
@@ -193,6 +202,8 @@ class Endpoint(tap_help.Endpoint):
         return await super().handle(asked)
 
     def said(self, asked: dict[str, Any], number: int) -> web.Response:
+        if "messages" not in asked:
+            return web.json_response({"results": []})
         system, user = (each["content"] for each in asked["messages"])
         if system == "Guess.":
             self.drawn[user] += 1
@@ -411,6 +422,17 @@ async def test_what_a_worker_cannot_be_told_or_cannot_reach_runs_here(
     assert one == "program app.py:told runs in this process: the address of a model holds a password"
     assert batches.endswith("its calls go by batches, of more examples than workers take at once")
     assert other.endswith("cannot be reached at 127.0.0.1:9 from there; FLOWBOT_COORDINATOR says where it can be")
+
+
+async def test_a_request_that_asks_no_model_and_needs_its_key_is_made_here(
+    folder: Path, two: ProcessExecutor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="flowbot")
+    async with served(monkeypatch) as endpoint, engine(two, program(folder, "moderated")) as made:
+        assert (await run(made, flow("moderated"))).outputs == {"answer": "Write: pens ink"}
+        assert [each.get("input") for each in endpoint.bodies] == [None, "Write: pens ink"]
+    (said,) = [each.message for each in caplog.records if "runs in this process" in each.message]
+    assert said.endswith("that asks no model needs a key, and a worker has none")
 
 
 async def test_where_workers_are_to_ask_is_said_by_a_variable(

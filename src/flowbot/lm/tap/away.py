@@ -51,8 +51,8 @@ _KINDS = {each.__name__: each for each in (ModelError, RefusedError, StepError)}
 """What a run does not end by; all else ends it, and is raised as it was by the coordinator."""
 
 
-class Unreached(Exception):
-    """A worker cannot reach the coordinator; the text says where."""
+class NotHere(InfrastructureError):
+    """A run cannot be made on this worker, but where the coordinator is; the text says why."""
 
 
 class WorkerWay(Way):
@@ -160,9 +160,18 @@ class AwayModels(Models):
         """As of `Models`."""
         asked = super().read(url, headers, body)
         if asked is None:
-            return None
+            return self.let_pass(url, headers)
         plain = {each.name: getattr(asked, each.name) for each in fields(Asked)}
         return _Away(**plain, ask=partial(self._coordinator.ask, url, headers, body))
+
+    def let_pass(self, url: str, headers: Mapping[str, str]) -> None:
+        """As of `Models`: it goes from here, where it would be refused.
+
+        Raises:
+            NotHere: if it needs a key.
+        """
+        if any(_WORD in text for text in (unquote(url), *headers.values())):
+            raise NotHere(f"a request to {urlsplit(url).netloc} that asks no model needs a key, and a worker has none")
 
     async def reply(self, call: Call, *_: Any, **__: Any) -> Reply:
         """As of `Models`."""
@@ -231,7 +240,7 @@ async def reached(at: str) -> AsyncGenerator[Coordinator]:
     """The coordinator at an address, told that a run begins.
 
     Raises:
-        Unreached: if it is not there.
+        NotHere: if it is not there.
     """
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS)
     async with aiohttp.ClientSession(
@@ -242,7 +251,7 @@ async def reached(at: str) -> AsyncGenerator[Coordinator]:
             await found.tell("begin", {})
         except InfrastructureError:
             place = urlsplit(at).netloc
-            raise Unreached(
+            raise NotHere(
                 f"the coordinator cannot be reached at {place} from there; {COORDINATOR} says where it can be"
             ) from None
         yield found

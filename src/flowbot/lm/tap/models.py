@@ -71,6 +71,9 @@ class Models:
         """As `read_asked`."""
         return read_asked(url, headers, body, max_reply=self.max_reply, context=context_of)
 
+    def let_pass(self, url: str, headers: Mapping[str, str]) -> None:
+        """A request that asks no model goes its way, uncounted."""
+
     async def reply(
         self,
         call: Call,

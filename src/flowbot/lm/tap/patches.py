@@ -84,7 +84,7 @@ async def _asend(
 def _asked(tap: Tap, request: Any) -> Asked | None:
     """The request to a model that it is; None where it is none, or this is a fork, from where it goes to the tap's own proxy."""
     if request.method != "POST" or dialect_of(request.url.path) is None:
-        return None
+        return tap.let_pass(str(request.url), request.headers)
     if not tap.at_home:
         request.url = type(request.url)(tap.elsewhere(str(request.url)))
         request.headers["host"] = request.url.netloc.decode()

@@ -142,6 +142,15 @@ class Tap(Admission):
         with self.stopping():
             return self.models.read(url, headers, body)
 
+    def let_pass(self, url: str, headers: Mapping[str, str]) -> None:
+        """As of `Models`.
+
+        Raises:
+            Stop: where it may not.
+        """
+        with self.stopping():
+            self.models.let_pass(url, headers)
+
     def call(self, asked: Asked, send: Callable[[], Answer]) -> Reply:
         """The reply to a request of a thread; it is sent, if at all, in that thread.
 

@@ -10,7 +10,7 @@ from typing import Any
 from flowbot.fields import ModelError
 from flowbot.fields.bounds import VALUE_BYTES
 from flowbot.lm.tap import install
-from flowbot.lm.tap.away import AwayModels, Coordinator, Unreached, reached
+from flowbot.lm.tap.away import AwayModels, Coordinator, NotHere, reached
 from flowbot.runtime.executors.protocol import TRACE_BYTES, Unsendable
 from flowbot.runtime.jsonlike import to_json
 from flowbot.runtime.trace import Step, Trace
@@ -32,7 +32,7 @@ def ran(function: Callable[..., Any], **told: Any) -> dict[str, Any]:
 
     Raises:
         TimeoutError: if it took too long.
-        Unsendable: if the coordinator cannot be reached, or the trace is too long to be sent.
+        Unsendable: if the coordinator cannot be reached, what is no model's call needs a key, or the trace is too long to be sent.
         FlowBotError: as `ProgramRuns.once`; the coordinator knows better why.
     """
     return asyncio.run(_ran(function, **told))
@@ -61,7 +61,7 @@ async def _ran(
                 )
             finally:
                 await runs.close()
-    except Unreached as error:
+    except NotHere as error:
         raise Unsendable(str(error)) from None
     if ran is None:
         raise TimeoutError
