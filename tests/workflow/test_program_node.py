@@ -73,11 +73,10 @@ def test_a_text_is_read_with_its_examples_but_for_the_one_that_is_scored() -> No
     app = told(flow())
     assert app.text("say") == "Answer.\n\nExamples:\n\nquestion: pens?\nn: 2"
     assert (app.text("say", "e1"), app.text("plan"), app.text("other")) == ("Answer.", "Write a query.", None)
-    changed = app.with_text("say", "Say.").with_text("new", "New.")
+    changed = app.with_told("say", app.told("say").with_text("Say."))
     assert changed.texts == {
         "plan": "Write a query.",
         "say": TunedText(text="Say.", demonstrations=(Demonstration(inputs={"question": "pens?"}, outputs={"n": 2}, example="e1"),)),
-        "new": "New.",
     }  # fmt: skip
     assert changed.plain_text("say") == "Say."
 
