@@ -372,10 +372,10 @@ async def test_the_best_on_validation_is_so_by_the_objective(objective: str, fou
         await world.run(each.program, world.validation, "val")
     loop, tree = Bilevel(), Tree(author=cast("Any", None))
     loop._validated = cast("Any", tried)  # pyright: ignore[reportPrivateUsage]
-    tree.kept.nodes = cast("Any", [world.population.start, *tried])
+    tree.ranking.nodes = cast("Any", [world.population.start, *tried])
     world.rows = world.validation
     assert (await loop.choose(cast("Any", world))).program.hash == found
-    assert tree.kept.best(cast("Any", world)).program.hash == found
+    assert tree.ranking.best(cast("Any", world)).program.hash == found
 
 
 class Trying:

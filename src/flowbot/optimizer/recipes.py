@@ -103,7 +103,7 @@ def recipe(outer: str, inner: str) -> Method:
 def _tuned(make: Callable[[], Tree | Chat], inner: Inner) -> Tree | Chat:
     """A search of structures, each of which an inner optimiser tunes."""
     search = make()
-    search.kept.tuner = judged(inner.proposers())
+    search.ranking.tuner = judged(inner.proposers())
     return search
 
 

@@ -395,6 +395,8 @@ async def test_a_key_goes_to_its_provider_alone(
         assert with_keys(there, {"Authorization": "Bearer flowbot-means-OPENAI_API_KEY"})[1] == {
             "Authorization": f"Bearer {KEY}"
         }
+        said = {"Authorization": "Bearer flowbot-means-OPENAI_API_KEY"}
+        assert with_keys("http://api.openai.com/v1/chat/completions", said)[1] == said, "not in plain where it is https"
         monkeypatch.setattr("flowbot.lm.tap.away.environment", lambda: environment_of() | elsewhere)
         with pytest.raises(
             UserError, match=r"a request of a worker to localhost:[0-9]+ with OPENAI_API_KEY, which goes"

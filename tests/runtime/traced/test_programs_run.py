@@ -35,7 +35,7 @@ from flowbot.optimizer.step_view import call_view
 from flowbot.runtime.engine import Engine
 from flowbot.runtime.trace import Trace
 from flowbot.runtime.traced import one_run, stalls
-from flowbot.runtime.traced.kept import Kept
+from flowbot.runtime.traced.pure_results import PureResults
 from flowbot.store import Store
 from flowbot.task.programs import program_of
 from flowbot.testing.fake import FakeClient
@@ -376,7 +376,7 @@ async def test_a_store_that_cannot_tell_of_a_pure_step_stops_the_run_and_fails_n
     async def away(*_: Any) -> None:
         raise Paused("the database is away", stopped_by="infrastructure")
 
-    monkeypatch.setattr(Kept, "get", away)
+    monkeypatch.setattr(PureResults, "get", away)
     async with engine(program) as (made, _):
         with pytest.raises(Paused, match="the database is away"):
             await run(made, flow(program.__name__))

@@ -139,7 +139,7 @@ def as_drawn(text: str) -> tuple[str, int]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Away(Asked):
+class _AskedAway(Asked):
     """A request on a worker."""
 
     ask: Callable[[Call], Awaitable[Reply]] | None = field(default=None, compare=False)
@@ -162,7 +162,7 @@ class AwayModels(Models):
         if asked is None:
             return self.let_pass(url, headers)
         plain = {each.name: getattr(asked, each.name) for each in fields(Asked)}
-        return _Away(**plain, ask=partial(self._coordinator.ask, url, headers, body))
+        return _AskedAway(**plain, ask=partial(self._coordinator.ask, url, headers, body))
 
     def let_pass(self, url: str, headers: Mapping[str, str]) -> None:
         """As of `Models`: it goes from here, where it would be refused.
@@ -175,7 +175,7 @@ class AwayModels(Models):
 
     async def reply(self, call: Call, *_: Any, **__: Any) -> Reply:
         """As of `Models`."""
-        assert isinstance(call.asked, _Away)
+        assert isinstance(call.asked, _AskedAway)
         assert call.asked.ask is not None
         return await call.asked.ask(call)
 
@@ -270,11 +270,11 @@ def environment() -> dict[str, str | None] | None:
 
 
 def with_keys(url: str, headers: Mapping[str, str]) -> tuple[str, dict[str, str]]:
-    """A request with keys in place of the words that mean them, where it goes to whom they are for."""
-    host, keys = urlsplit(url).netloc, dict[str, str]()
+    """A request with keys in place of the words that mean them, where it goes to whom they are for, by the scheme that is theirs."""
+    to, keys = urlsplit(url)[:2], dict[str, str]()
     for name, row in providers().items():
         places = (row.base_url, *(os.environ.get(each, "") for each in _bases(name, row)))
-        if host and host in (urlsplit(each).netloc for each in places):
+        if to[1] and to in (urlsplit(each)[:2] for each in places):
             keys |= {_word(key): os.environ.get(key, "") for key in row.keys}
 
     def put(text: str, written: Callable[[str], str] = str) -> str:

@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import socket
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Mapping
 from contextvars import copy_context
 from functools import partial
@@ -47,7 +48,7 @@ Forward: TypeAlias = Callable[[str, str, Mapping[str, str], bytes], Coroutine[An
 """Sends a request on, by method, URL, headers and body, and brings the answer back."""
 
 
-class Way:
+class Way(ABC):
     """A way in: it carries the context in which it was opened.
 
     Args:
@@ -60,9 +61,9 @@ class Way:
         self.context = copy_context()
         self.base = f"{base}/t/{token}"
 
+    @abstractmethod
     async def answered(self, request: web.Request, data: bytes, forward: Forward) -> web.Response:
         """The answer to a request that came this way."""
-        raise NotImplementedError
 
 
 class Passage(Way):

@@ -21,8 +21,8 @@ from math import exp, fsum
 from statistics import fmean
 
 from flowbot.fields.words import percent
-from flowbot.optimizer.kept import Kept
 from flowbot.optimizer.population import Candidate
+from flowbot.optimizer.ranking import Ranking
 from flowbot.optimizer.seams import Context, Option
 from flowbot.optimizer.tuned import fits
 from flowbot.run.result import PLAN_USED
@@ -53,11 +53,11 @@ class Tree:
 
     Args:
         author: makes modifications.
-        kept: what comes of them.
+        ranking: what comes of them.
     """
 
     author: Author
-    kept: Kept = field(default_factory=lambda: Kept(RULE, beside=BEST))
+    ranking: Ranking = field(default_factory=lambda: Ranking(RULE, beside=BEST))
     _tried: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
 
     async def search(self, context: Context) -> str:
@@ -66,17 +66,17 @@ class Tree:
         Raises:
             BudgetExceeded: at a ceiling, or at the end of the plan; what was adopted by then stands.
         """
-        if not await self.kept.begun(context, ROUNDS):
+        if not await self.ranking.begun(context, ROUNDS):
             return PLAN_USED
         stood = 0
         for number in range(ROUNDS):
-            offers = [(node, self.author.offers(node, context)) for node in self.kept.parents(context)]
+            offers = [(node, self.author.offers(node, context)) for node in self.ranking.parents(context)]
             open_ = {node: fitting for node, found in offers if (fitting := _affordable(context, node, found))}
             if not open_:
                 return PLAN_USED if any(found for _, found in offers) else "nothing is left to try"
             parents = list(open_)
             rng = context.rng(f"aflow/parent/{number}")
-            (parent,) = rng.choices(parents, chances([self.kept.worth(context, each) for each in parents]))
+            (parent,) = rng.choices(parents, chances([self.ranking.worth(context, each) for each in parents]))
             before = self._top(context)
             await self._expand(context, parent, open_[parent])
             context.watch.passed()
@@ -87,22 +87,22 @@ class Tree:
 
     async def _expand(self, context: Context, parent: Candidate, offers: Sequence[Option]) -> None:
         """One modification of a parent: made, run, compared, tuned, and remembered."""
-        tried, kept = self._tried.setdefault(parent.program.hash, []), self.kept
+        tried, ranking = self._tried.setdefault(parent.program.hash, []), self.ranking
         pick, proposal = await self.author.modified(parent, offers, tried, context)
-        candidate = kept.admissions.admitted(context, pick, proposal)
+        candidate = ranking.admissions.admitted(context, pick, proposal)
         if candidate is None:
             tried.append(f"{proposal.title}: {next(iter(proposal.faults[-1:]), 'nothing came of it')}")
         elif not fits(context, candidate.program, context.rows):
             tried.append(f"{proposal.title}: it takes more calls than are left")
         else:
-            new = await kept.add(context, candidate)
-            old, now = (percent(kept.score(context, each)) for each in (parent, new))
-            came = "better" if kept.worth(context, new) > kept.worth(context, parent) else "no better"
+            new = await ranking.add(context, candidate)
+            old, now = (percent(ranking.score(context, each)) for each in (parent, new))
+            came = "better" if ranking.worth(context, new) > ranking.worth(context, parent) else "no better"
             tried.append(f"{proposal.title}: from {old} to {now}, {came}")
 
     def _top(self, context: Context) -> float:
         """Mean of the best, the start among them."""
-        return fmean(sorted((self.kept.worth(context, each) for each in self.kept.nodes), reverse=True)[:BEST])
+        return fmean(sorted((self.ranking.worth(context, each) for each in self.ranking.nodes), reverse=True)[:BEST])
 
 
 def _affordable(context: Context, parent: Candidate, offers: Sequence[Option]) -> list[Option]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from flowbot.optimizer.kept import Kept
+from flowbot.optimizer.ranking import Ranking
 from flowbot.optimizer.seams import Context, Pick
 from flowbot.optimizer.tuned import fits
 from flowbot.run.result import PLAN_USED
@@ -36,17 +36,17 @@ class Chat:
 
     Args:
         writer: writes programs.
-        kept: what they are worth.
+        ranking: what they are worth.
     """
 
     writer: Writer
-    kept: Kept = field(default_factory=lambda: Kept(RULE))
+    ranking: Ranking = field(default_factory=lambda: Ranking(RULE))
 
     def opening(self, context: Context) -> Sequence[str]:
         """The fixed rows: so few that some programs can be scored on them."""
         calls = max(1.0, context.calls_of(context.population.start.program))
-        self.kept.block = context.rows[: min(BLOCK, max(1, int(context.left / (LEAST * calls))))]
-        return self.kept.block
+        self.ranking.block = context.rows[: min(BLOCK, max(1, int(context.left / (LEAST * calls))))]
+        return self.ranking.block
 
     async def search(self, context: Context) -> str:
         """Search until the rounds or the planned calls are used; says which. The result is the incumbent.
@@ -54,9 +54,9 @@ class Chat:
         Raises:
             BudgetExceeded: at a ceiling, or at the end of the plan; what was adopted by then stands.
         """
-        start, kept = context.population.start, self.kept
-        rows = kept.block or self.opening(context)
-        if not await kept.begun(context, ROUNDS):
+        start, ranking = context.population.start, self.ranking
+        rows = ranking.block or self.opening(context)
+        if not await ranking.begun(context, ROUNDS):
             return PLAN_USED
         for _ in range(ROUNDS):
             (option,) = self.writer.options(start, context)
@@ -64,10 +64,10 @@ class Chat:
                 return PLAN_USED
             focus = asked_for(option, rows)
             (proposal,) = await self.writer.propose(start, focus, 1, context)
-            candidate = kept.admissions.admitted(context, Pick(kept.best(context), self.writer, focus), proposal)
+            candidate = ranking.admissions.admitted(context, Pick(ranking.best(context), self.writer, focus), proposal)
             if candidate is not None:
                 if not fits(context, candidate.program, rows):
                     return PLAN_USED
-                await kept.add(context, candidate)
+                await ranking.add(context, candidate)
             context.watch.passed()
         return f"{ROUNDS} rounds were made"

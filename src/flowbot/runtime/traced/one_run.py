@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from flowbot.lm.tap import Models, Tap
     from flowbot.lm.tap.asked import Answer, Asked
 
-    from .kept import Kept
+    from .pure_results import PureResults
 
 _LOOK = 0.5
 """Seconds between looks at a program that waits for a model."""
@@ -64,11 +64,13 @@ class OneRun:
         models: what is asked, and who pays.
         parameters: what the program is told.
         bounds: where and how.
-        kept: the results of pure steps.
+        pure_results: the results of pure steps.
     """
 
-    def __init__(self, models: Models, parameters: ProgramParameters, bounds: Bounds, kept: Kept) -> None:
-        self._models, self._parameters, self._bounds, self._kept = models, parameters, bounds, kept
+    def __init__(
+        self, models: Models, parameters: ProgramParameters, bounds: Bounds, pure_results: PureResults
+    ) -> None:
+        self._models, self._parameters, self._bounds, self._pure_results = models, parameters, bounds, pure_results
         self._waiting = 0
         self._since = time.monotonic()
         self._own = 0.0
@@ -84,7 +86,7 @@ class OneRun:
         from flowbot.lm.tap import Tap, tapping
 
         bounds, loop = self._bounds, asyncio.get_running_loop()
-        self.watching = Watching(self._parameters, bounds.example, bounds.base, self._kept, loop, bounds.fill)
+        self.watching = Watching(self._parameters, bounds.example, bounds.base, self._pure_results, loop, bounds.fill)
         self.tap = Tap(
             self._models, purpose=bounds.purpose, replicate=bounds.replicate, scope=self.watching.scope,
             heard=self.watching.heard, began=self._began, ended=self._over, max_calls=bounds.max_calls, let_in=bounds.let_in,

@@ -30,8 +30,8 @@ from flowbot.workflow.nodes import ProgramNode
 from flowbot.workflow.parameters import ProgramParameters
 
 from .assemble import assembled
-from .kept import Kept
 from .one_run import Bounds, OneRun
+from .pure_results import PureResults
 from .recorded import Ran
 from .required import program_named
 from .sent import Place, Sent
@@ -60,7 +60,7 @@ class ProgramRuns:
         allow_writes: run programs that write for real.
         stand_in: the run's model, which answers in place of those that programs name; they are asked when None.
         executor: where programs run; this process when it sends nothing, or is None.
-        kept: the results of pure steps; those of the session when None.
+        pure_results: the results of pure steps; those of the session when None.
         models: what is asked; that of the session when None. Where it is said, programs run in threads of their own.
 
     Raises:
@@ -77,7 +77,7 @@ class ProgramRuns:
         allow_writes: bool = False,
         stand_in: LM | None = None,
         executor: Executor | None = None,
-        kept: Kept | None = None,
+        pure_results: PureResults | None = None,
         models: Models | None = None,
     ) -> None:
         for each in programs.values():
@@ -89,7 +89,7 @@ class ProgramRuns:
                 )
         self.programs = dict(programs)
         self._session = session or cast("Models", models).session
-        self._kept = kept or Kept(self._session.store)
+        self._pure_results = pure_results or PureResults(self._session.store)
         self._executor = executor if isinstance(executor, SendingExecutor) else None
         self._price, self._max_reply = price, max_reply
         self._allow_writes, self._stand_in = allow_writes, stand_in
@@ -172,7 +172,7 @@ class ProgramRuns:
             return self._executor.say_here("program", program.name, why)
         function = self._function(program)
         _require_fitting(program.name, function, place.holder.inputs)
-        sent = Sent(program, place, parameters, bounds, self._kept)
+        sent = Sent(program, place, parameters, bounds, self._pure_results)
         outcome = await sent.run(self._executor, self._tapped(), function, variables)
         if outcome is None:
             return None
@@ -190,7 +190,7 @@ class ProgramRuns:
         call = partial(function, **json.loads(json.dumps(dict(inputs))))
         async with self._threads if apart else nullcontext():
             watched = nullcontext() if apart else stalls.watched(program.name)
-            run = OneRun(self._tapped(), parameters, bounds, self._kept)
+            run = OneRun(self._tapped(), parameters, bounds, self._pure_results)
             try:
                 with watched:
                     ended = await run.within(call, apart=apart, seconds=program.timeout)

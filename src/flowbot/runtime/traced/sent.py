@@ -19,8 +19,8 @@ from flowbot.runtime.trace_rows import read_steps
 from flowbot.task.programs import UserProgram
 from flowbot.workflow.parameters import ProgramParameters
 
-from .kept import Kept, Pure
 from .one_run import Bounds
+from .pure_results import Pure, PureResults
 
 if TYPE_CHECKING:
     from flowbot.lm.client import Identity
@@ -53,14 +53,14 @@ class Sent:
         place: where.
         parameters: what it is told.
         bounds: within which.
-        kept: the results of pure steps.
+        pure_results: the results of pure steps.
     """
 
     program: UserProgram
     place: Place
     parameters: ProgramParameters
     bounds: Bounds
-    kept: Kept
+    pure_results: PureResults
     let_in: list[str] = field(default_factory=list[str])
     """As of `Tap`, where there were too few calls."""
     way: WorkerWay | None = None
@@ -137,10 +137,10 @@ class Sent:
         pure: Pure = {name: told[name] for name in ("step", "arguments") if isinstance(told.get(name), str)}
         values, name = told.get("values"), told.get("name")
         if what == "known" and len(pure) == len(told) == 2:
-            return {"row": await self.kept.get(pure)}
+            return {"row": await self.pure_results.get(pure)}
         if what == "keep" and len(pure) == 2 and "result" in told:
             if hide_known(told["result"]) == told["result"]:
-                await self.kept.put(pure, told["result"])
+                await self.pure_results.put(pure, told["result"])
             return {}
         if what == "slot" and isinstance(values, dict) and isinstance(name, str):
             trace = None if self.bounds.fill is None else await self.bounds.fill(name, cast("dict[str, Any]", values))

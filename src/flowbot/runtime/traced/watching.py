@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from flowbot.lm.tap import Exchange
     from flowbot.runtime.trace import Trace
 
-    from .kept import Kept, Pure
+    from .pure_results import Pure, PureResults
 
 T = TypeVar("T")
 Fill = Callable[[str, Mapping[str, object]], Awaitable["Trace | None"]]
@@ -57,7 +57,7 @@ class StepCall:
         """As of `Call`: from a thread it waits for the store; on the loop's own thread what is in memory serves."""
         if self.pure is None:
             return MISSING
-        kept, watching = self.watching.kept, self.watching
+        kept, watching = self.watching.pure_results, self.watching
         if threading.get_ident() == watching.thread:
             return self._taken(kept.peek(self.pure))
         with watching.stopping():
@@ -68,7 +68,7 @@ class StepCall:
         if self.pure is None:
             return MISSING
         with self.watching.stopping():
-            return self._taken(await self.watching.at_home(self.watching.kept.get(self.pure)))
+            return self._taken(await self.watching.at_home(self.watching.pure_results.get(self.pure)))
 
     def _taken(self, row: Mapping[str, Any] | None) -> Any:
         if row is None or "outputs" not in row:
@@ -97,7 +97,7 @@ class Watching:
         parameters: what the program is told.
         example: id of the example that is scored: its own demonstrations are left out.
         base: begins the keys of its calls: where the program stands in the workflow.
-        kept: the results of pure steps.
+        pure_results: the results of pure steps.
         loop: that the run's session works on.
         fill: runs what fills a place.
     """
@@ -105,7 +105,7 @@ class Watching:
     parameters: ProgramParameters
     example: str
     base: str
-    kept: Kept
+    pure_results: PureResults
     loop: AbstractEventLoop
     fill: Fill | None = None
     recorder: Recorder = field(default_factory=Recorder)
@@ -263,4 +263,4 @@ class Watching:
             return
         if plain != result or type(plain) is not type(result) or hide_known(plain) != plain:
             return
-        self.keeping.append(asyncio.run_coroutine_threadsafe(self.kept.put(pure, plain), self.loop))
+        self.keeping.append(asyncio.run_coroutine_threadsafe(self.pure_results.put(pure, plain), self.loop))

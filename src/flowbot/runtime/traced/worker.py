@@ -18,8 +18,8 @@ from flowbot.task.frameworks import framework_program
 from flowbot.task.programs import UserProgram
 from flowbot.workflow.parameters import ProgramParameters
 
-from .kept import Kept, Pure
 from .one_run import Bounds
+from .pure_results import Pure, PureResults
 from .run import ProgramRuns, steps_of
 
 
@@ -54,7 +54,7 @@ async def _ran(
     program = UserProgram(name, framework_program(function) or function, "", timeout=timeout)
     try:
         async with reached(at) as coordinator:
-            runs = ProgramRuns({}, kept=_Away(coordinator), models=AwayModels(coordinator))
+            runs = ProgramRuns({}, pure_results=_AwayResults(coordinator), models=AwayModels(coordinator))
             try:
                 ran, tap = await runs.here(
                     program, step.inputs, made, Bounds(**bounds, fill=_filler(coordinator, made))
@@ -71,7 +71,7 @@ async def _ran(
     return {"steps": steps, "let_in": tap.let_in if isinstance(tap.stopped, ModelError) else None}
 
 
-class _Away(Kept):
+class _AwayResults(PureResults):
     """What pure steps gave, kept by the coordinator."""
 
     def __init__(self, coordinator: Coordinator) -> None:
@@ -81,20 +81,18 @@ class _Away(Kept):
         """Nothing is at hand."""
 
     async def get(self, pure: Pure) -> Mapping[str, Any] | None:
-        """As of `Kept`."""
+        """As of `PureResults`."""
         return (await self._coordinator.tell("known", pure))["row"]
 
     async def put(self, pure: Pure, result: Any) -> None:
-        """As of `Kept`."""
+        """As of `PureResults`."""
         if len(json.dumps(result)) <= VALUE_BYTES:
             await self._coordinator.tell("keep", {**pure, "result": result})
 
 
 def _filler(coordinator: Coordinator, made: ProgramParameters) -> Callable[[str, Mapping[str, object]], Any]:
     async def fill(name: str, values: Mapping[str, object]) -> Trace | None:
-        wanted = made.slots[name].get(
-            "inputs", {}
-        )  # a place may be handed what is no data, and what fills it not ask for that
+        wanted = made.slots[name].get("inputs", {})  # of what a place is handed, some may be no data
         given = to_json({each: value for each, value in values.items() if each in wanted})
         found = await coordinator.tell("slot", {"name": name, "values": given})
         return None if found["trace"] is None else Trace.load(found["trace"])

@@ -12,7 +12,7 @@ Pure = Mapping[str, str]
 """A call of a pure step, by `step`, the function, and `arguments`, as JSON."""
 
 
-class Kept:
+class PureResults:
     """Where the results of pure steps are kept.
 
     Args:

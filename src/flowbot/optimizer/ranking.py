@@ -1,4 +1,4 @@
-"""What a search keeps that scores every program on the same rows: all of them, and as incumbent the one of the highest mean."""
+"""The programs of a search that scores each on the same rows; the one of the highest mean is the incumbent."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ DRAWS = 2
 
 
 @dataclass(slots=True)
-class Kept:
-    """The programs of one search.
+class Ranking:
+    """Those of one search.
 
     Args:
         rule: by which they are compared, as the journal says it.
@@ -64,8 +64,8 @@ class Kept:
         rows = self.rows(context)
         await context.run(candidate.program, rows, "train")
         self.nodes.append(candidate)
-        kept: Literal["set aside", "drop"] = "set aside" if candidate in self.parents(context) else "drop"
-        decision = "adopt" if candidate is self.best(context) else kept
+        beside: Literal["set aside", "drop"] = "set aside" if candidate in self.parents(context) else "drop"
+        decision = "adopt" if candidate is self.best(context) else beside
         pairs = context.population.pairs(candidate, rows, candidate.parent, shown=True)
         self.admissions.compared(context, candidate, decision, self.rule, pairs)
         candidate.belief = self.judge.believe(candidate, context.population, rows)
@@ -79,7 +79,7 @@ class Kept:
         """The candidate, or what an inner optimiser made of it, if that scores higher."""
         here = candidate
         for _ in range(DRAWS):
-            if self.tuner is None or len(context.rows) * context.calls_of(here.program) > context.left:
+            if self.tuner is None or len(self.rows(context)) * context.calls_of(here.program) > context.left:
                 break
             here = await self.tuner.step(context, here, self.admissions, self.rows(context))
             await context.run(here.program, self.rows(context), "train")
