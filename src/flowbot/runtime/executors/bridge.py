@@ -4,7 +4,7 @@ with threads and signal handlers, and where what it unpickles would be let in. I
     owner   {"path": [folders], "cluster": address}; then {"id": 1, "job": …}, and {"cancel": 1}
     bridge  {"places": 8, "programs": 64} or {"failed": why}; then {"id": 1, …} as `station.do` answers, and {"places": 9, "programs": 72} where that changes
 
-A task of the cluster's is a job, or some jobs of one function that are quick. Which machine runs it, and which one runs it again where
+A task of the cluster's is a job, or some quick jobs of one function. Which machine runs it, and which one runs it again where
 that is lost, is the cluster's to say.
 """
 
@@ -31,8 +31,8 @@ OPEN_SECONDS = 120.0
 GONE_SECONDS = 40.0
 """So long may it leave us without an answer."""
 LOOK_SECONDS = 0.5
-QUICK_SECONDS = 0.005
-"""A function that takes less is sent several jobs at once: the way there and back would take longer than they do."""
+TOGETHER_SECONDS = 0.25
+"""Jobs that take no longer in all are sent together, for each task costs the cluster some milliseconds."""
 _CLOSE_SECONDS = 10.0
 
 
@@ -130,13 +130,13 @@ class Bridge:
                         task.cancel()
 
     def _send_on(self) -> None:
-        """Let as many tasks wait as keep the places at work while answers are on their way; quick jobs of one function go together."""
+        """Let as many tasks wait as keep the places at work while answers are on their way. Jobs of one function go together where they are quick for it, fewer as fewer
+        are left, so that no machine has much to do when the others are done (guided self-scheduling, Polychronopoulos and Kuck 1987)."""
         room = 2 * max(1, self._places)
         while self._queue and self._few < room:
             function = next(iter(self._queue.values())).function
-            size = 1
-            if self._seconds.get(function, QUICK_SECONDS) < QUICK_SECONDS:
-                size = min(MOST_TOGETHER, -(-len(self._queue) // room))
+            quick = int(TOGETHER_SECONDS / self._seconds.get(function, TOGETHER_SECONDS))
+            size = max(1, min(MOST_TOGETHER, quick, -(-len(self._queue) // room)))
             alike = (number for number, job in self._queue.items() if job.function == function)
             self._few += 1
             task = self._start({number: self._queue[number] for number in islice(alike, size)})

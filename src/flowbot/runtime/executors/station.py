@@ -10,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import wait
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ _LOOK_SECONDS = 0.2
 _MOST_WORKERS = 256  # the cluster says how many run side by side
 
 
+@cache
 def release() -> str:
     """What must be the same on all machines, so that a function gives the same: FlowBot's version and Python's."""
     return f"FlowBot {version('flowbot')} on Python {platform.python_version().rpartition('.')[0]}"

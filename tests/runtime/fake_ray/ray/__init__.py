@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 from collections.abc import Callable
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,6 +23,7 @@ class RayTaskError(RayError):
 
 exceptions = SimpleNamespace(RayError=RayError, RayTaskError=RayTaskError)
 tries = 0
+killed = list[Any]()
 
 
 def init(**_: Any) -> None:
@@ -33,8 +35,28 @@ def cluster_resources() -> dict[str, float]:
     return {"CPU": 2.0}
 
 
-def remote(**_: Any) -> Callable[[Callable[..., str]], Any]:
-    return lambda function: SimpleNamespace(remote=lambda *given: asked(function, *given))
+def remote(**_: Any) -> Callable[[Any], Any]:
+    """Of a function, or of an actor's class."""
+    return lambda what: SimpleNamespace(
+        remote=(lambda: Actor(what())) if isinstance(what, type) else partial(asked, what)
+    )
+
+
+def kill(actor: Actor) -> None:
+    actor.killed = True
+    killed.append(actor)
+
+
+class Actor:
+    def __init__(self, held: Any) -> None:
+        self.killed = False
+        self.ready = SimpleNamespace(remote=partial(asyncio.to_thread, held.ready))
+        self.do = SimpleNamespace(remote=partial(asked, self.alive, held.do))
+
+    def alive(self, do: Callable[..., str], *given: Any) -> str:
+        if self.killed:
+            raise RayError("The actor is dead")
+        return do(*given)
 
 
 def put(value: Any) -> Any:
@@ -45,8 +67,9 @@ def shutdown() -> None:
     pass
 
 
-async def asked(function: Callable[..., str], told: str, data: bytes | None) -> str:
+async def asked(function: Callable[..., str], *given: Any) -> str:
     global tries
+    *first, told, data = given
     job = bool(json.loads(told)["jobs"])
     tries += job
     if (WRONG == "lost" and job) or (WRONG == "twice" and job and tries < 3):
@@ -55,4 +78,4 @@ async def asked(function: Callable[..., str], told: str, data: bytes | None) -> 
         os._exit(9)
     if WRONG == "old":
         told = json.dumps({**json.loads(told), "release": "FlowBot 0 on Python 2"})
-    return await asyncio.to_thread(function, told, data)
+    return await asyncio.to_thread(function, *first, told, data)
