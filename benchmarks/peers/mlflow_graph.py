@@ -7,11 +7,25 @@ rationale. Beside that gepa is handed validation rows of their own, as the other
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
+from importlib import import_module
 from importlib.metadata import version
 from typing import Any
 
 os.environ |= {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+
+# MLflow's hook on imports holds a lock of its own: what litellm imports in a thread, while MLflow imports as well, never ends. So it is settled before
+# what there is of these.
+for name in (
+    "litellm.proxy.spend_tracking.savings",
+    "openai.resources.beta.chat.completions",
+    "openai.resources.responses",
+):
+    try:
+        import_module(name)
+    except Exception:
+        sys.modules[name] = None  # type: ignore[assignment]
 
 import mlflow
 from graph_peer import TEXTS, Setting, Texts, run

@@ -7,6 +7,7 @@ import os
 import queue
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from io import BytesIO
@@ -384,7 +385,7 @@ async def test_an_actor_of_ray_is_kept_between_jobs_and_let_go_with_a_cancelled_
                 go.wait()  # the cluster has no room for a third
 
         def do(self, told: str, packed: bytes | None) -> str:
-            _ = told == SLOW and go.wait()
+            _ = told == SLOW and go.wait() and time.sleep(0.05)
             return f"{held.index(self)}"
 
     monkeypatch.setattr(on_ray, "Place", Held)
@@ -407,9 +408,14 @@ async def test_an_actor_of_ray_is_kept_between_jobs_and_let_go_with_a_cancelled_
         await asyncio.sleep(0)
         assert len(sys.modules["ray"].killed) == 3  # the two with a job, and the one that nobody waits for any more
         assert await cluster.do(QUICK, None, "tool") == "3"
+        go.set()
+        await asyncio.gather(*(cluster.do(SLOW, None, "tool") for _ in range(4)))
+        for actor in sys.modules["ray"].actors:
+            actor.killed = True  # the machine that has all of them is lost
+        assert await cluster.do(QUICK, None, "tool") == "7"
         monkeypatch.setattr(on_ray, "IDLE_SECONDS", 0.0)
         await cluster.places()
-        assert await cluster.do(QUICK, None, "tool") == "4"
+        assert await cluster.do(QUICK, None, "tool") == "8"
     finally:
         go.set()
 

@@ -55,15 +55,10 @@ class RayCluster:
         """Its processors. Actors that have long had nothing to do are let go meanwhile, and those that nobody waits for any more."""
         places = int((await asyncio.to_thread(self._ray.cluster_resources)).get("CPU", 0))
         self._most = 2 * max(1, places)  # the cluster sees what it could use
-        for hiring in () if self._waiting else tuple(self._hiring):
-            hiring.cancel()
-        for since, actor in reversed([self._idle.get_nowait() for _ in range(self._idle.qsize())]):
-            if isinstance(actor, Exception):
-                continue  # who waited for it is gone
-            if time.monotonic() - since < IDLE_SECONDS:
-                self._idle.put_nowait((since, actor))
-            else:
-                self._let_go(actor)
+        self._hire_for_waiting()
+        while self._hiring and not self._waiting:
+            self._hiring.pop().cancel()
+        self._let_go_idle(time.monotonic() - IDLE_SECONDS)
         return places
 
     async def do(self, told: str, bundle: Bundle | None, kind: Kind) -> str:
@@ -81,7 +76,8 @@ class RayCluster:
                 answer: str = await asked
             except BaseException as error:
                 if actor is not None:
-                    self._let_go(actor)  # and so is its job, where it was cancelled
+                    self._let_go(actor)  # and with it its job, where that was cancelled
+                    self._let_go_idle(time.monotonic())  # they may have stood on the same lost machine
                 elif asked is not None and isinstance(error, asyncio.CancelledError):
                     self._ray.cancel(asked)
                 tries += 1
@@ -104,12 +100,8 @@ class RayCluster:
         Raises:
             RayError: if the next one could not be started.
         """
-        if self._idle.empty() and self._many < self._most:
-            self._many += 1
-            hiring = asyncio.create_task(self._hire(self._actor.remote()))
-            self._hiring.add(hiring)
-            hiring.add_done_callback(self._hiring.discard)
         self._waiting += 1
+        self._hire_for_waiting()
         try:
             _, actor = await self._idle.get()
         finally:
@@ -117,6 +109,15 @@ class RayCluster:
         if isinstance(actor, Exception):
             raise actor
         return actor
+
+    def _hire_for_waiting(self) -> None:
+        """One for each job that waits, as far as the cluster may have room."""
+        wanted = self._waiting - len(self._hiring) - self._idle.qsize()
+        for _ in range(min(wanted, self._most - self._many)):
+            self._many += 1
+            hiring = asyncio.create_task(self._hire(self._actor.remote()))
+            self._hiring.add(hiring)
+            hiring.add_done_callback(self._hiring.discard)
 
     async def _hire(self, actor: Any) -> None:
         """Wait until the cluster has room for it."""
@@ -129,6 +130,14 @@ class RayCluster:
             self._let_go(actor)
             actor = error
         self._idle.put_nowait((time.monotonic(), actor))
+
+    def _let_go_idle(self, since: float) -> None:
+        """Those without a job since then or before."""
+        for began, actor in reversed([self._idle.get_nowait() for _ in range(self._idle.qsize())]):
+            if began > since:
+                self._idle.put_nowait((began, actor))
+            elif not isinstance(actor, Exception):
+                self._let_go(actor)
 
     def _let_go(self, actor: Any) -> None:
         self._many -= 1

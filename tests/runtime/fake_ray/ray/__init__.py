@@ -23,7 +23,7 @@ class RayTaskError(RayError):
 
 exceptions = SimpleNamespace(RayError=RayError, RayTaskError=RayTaskError)
 tries = 0
-killed = list[Any]()
+actors, killed = list[Any](), list[Any]()
 
 
 def init(**_: Any) -> None:
@@ -50,6 +50,7 @@ def kill(actor: Actor) -> None:
 class Actor:
     def __init__(self, held: Any) -> None:
         self.killed = False
+        actors.append(self)
         self.ready = SimpleNamespace(remote=partial(asyncio.to_thread, held.ready))
         self.do = SimpleNamespace(remote=partial(asked, self.alive, held.do))
 
