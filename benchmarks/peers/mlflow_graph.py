@@ -15,6 +15,12 @@ from typing import Any
 
 os.environ |= {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 
+import mlflow
+from graph_peer import TEXTS, Setting, Texts, run
+from mlflow.entities import Feedback
+from mlflow.genai.optimize import GepaPromptOptimizer
+from mlflow.genai.scorers import scorer
+
 # MLflow's hook on imports holds a lock of its own: what litellm imports in a thread, while MLflow imports as well, never ends. So it is settled before
 # what there is of these.
 for name in (
@@ -26,12 +32,6 @@ for name in (
         import_module(name)
     except Exception:
         sys.modules[name] = None  # type: ignore[assignment]
-
-import mlflow
-from graph_peer import TEXTS, Setting, Texts, run
-from mlflow.entities import Feedback
-from mlflow.genai.optimize import GepaPromptOptimizer
-from mlflow.genai.scorers import scorer
 
 
 def search(setting: Setting) -> Texts:
