@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from gradient_world import journal, proposals
 from search_help import searching
 
-from flowbot.fields import Field, UserError
+from flowbot.fields import Field, ModelError, UserError
 from flowbot.fields.words import percent
 from flowbot.lm.client import Request
 from flowbot.optimizer.autoflow.asking import STEPS, program_of, question
@@ -285,3 +286,20 @@ def test_the_methods_have_names_and_no_inner_loop_of_their_own() -> None:
         "autoflow+none",
         "autoflow-words+gepa",
     ]
+
+
+async def test_a_chat_that_is_longer_than_the_models_context_is_told_less(task: Task, tmp_path: Path) -> None:
+    class Short(Modeller):
+        def __call__(self, request: Request) -> ReplyContent:
+            if said(request).startswith("Write a program in words") and len(request.messages) > 5:
+                self.chats.append(request)
+                raise ModelError("the request is longer than the model's context")
+            return super().__call__(request)
+
+    numbered = [MANUAL.replace("Say A.", f"Say A {number} times.") for number in range(1, 6)]
+    model = Short(iter([*numbered, RIGHT]))
+    written, search = await searched(task, model, tmp_path, words=True)
+    assert "Say B." in (core_text(search.population.incumbent.program.workflow) or "")
+    assert all(each.program is not None and not each.faults for each in written[:6])
+    sizes = [size for size, _ in groupby(len(each.messages) for each in model.chats)]
+    assert sizes[:4] == [3, 5, 7, 5]

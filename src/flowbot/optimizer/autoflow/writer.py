@@ -2,7 +2,8 @@
 
 The published one (in context, for closed models) sends the whole chat and the score of the last program, or the text of an exception. Here
 what is written is checked before anything runs, and what is wrong with it is answered in the same chat; the chat is made of what stands in
-the population, so that it replays. Author's chats are bounded: the question stays, of what was tried the last programs.
+the population, so that it replays. Author's chats are bounded: the question stays, of what was tried the last programs, and
+fewer of them where no reply comes.
 """
 
 from __future__ import annotations
@@ -70,12 +71,17 @@ class Writer:
         """
         tools = {tool.signature.name: tool.signature for tool in context.task.tools}
         rows = [each for each in context.task.splits["train"] if each.id in set(context.training[:EXAMPLES])]
-        asked, (history, shown) = question(context.task, tools, rows), self._history(parent, focus.rows, context)
+        asked, remembered = question(context.task, tools, rows), REMEMBERED[context.meta_mode]
         faults: list[str] = []
         refused: list[Message] = []
         while len(faults) < TRIES:
             draw, self._asked = self._asked, self._asked + 1
-            text = program_of(await _reply(context, [Message("user", asked), *history, *refused], draw))
+            history, shown = self._history(parent, focus.rows, context, remembered)
+            reply = await _reply(context, [Message("user", asked), *history, *refused], draw)
+            if not reply and remembered:  # as of a chat that is longer than the model's context
+                remembered //= 2
+                continue
+            text = program_of(reply)
             after, why = self._program(text, parent, context)
             if after is not None:
                 title = f"a program in words of {len(text.splitlines())} steps"
@@ -103,18 +109,19 @@ class Writer:
         return (made, []) if same is None else (None, [f"that program was tried before ({same.id})"])
 
     def _history(
-        self, start: Candidate, rows: Sequence[str], context: Context
+        self, start: Candidate, rows: Sequence[str], context: Context, remembered: int
     ) -> tuple[list[Message], tuple[str, ...]]:
-        """The chat after the question, of the start and the last programs: each, and what it was worth; and ids of the runs that it tells of."""
+        """The chat after the question, of the start and the last programs: each, and what it was worth; and ids of the runs that it tells of. Where none
+        is remembered, it is the start and its reward alone."""
         written = [each for each in context.population.members if each.arm.kind == KIND and each is not start]
         scores = [context.population.mean_score(each.program, rows) for each in (start, *written)]
-        left_out = max(0, len(written) - REMEMBERED[context.meta_mode])
+        left_out = max(0, len(written) - remembered)
         found: list[Message] = []
         shown: list[str] = []
         for number, each in enumerate((start, *written)):
             if 0 < number <= left_out:
                 continue
-            worst = self._worst(each, rows, context)
+            worst = self._worst(each, rows, context) if remembered else []
             words = mistake_texts(
                 context.told(each.program, context.recorded(each.program, worst)), context.task.metric
             )
