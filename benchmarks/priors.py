@@ -11,7 +11,7 @@ The start `own` is the workflow that stands beside an example's task; where ther
 Raw: OUT/priors.jsonl, a line a program with its scores by row. Resumable: what has a line is not run again, and replies come from the
 store (`--cache-dir`). Lines of several starts, models and days add up; `--write` asks no model, and makes the data file of all of them: the
 mean of a kind is drawn from what was assumed towards its mean gain, one gain a task; that of a kind on a kind of task (`task_kinds`) from
-there towards its gain on these tasks, by the normal model with a spread of `BETWEEN` between kinds and `WITHIN` within one.
+there towards its gain on these tasks (a kind that was measured on one kind of output alone is changed for that alone), by the normal model with a spread of `BETWEEN` between kinds and `WITHIN` within one.
 """
 
 from __future__ import annotations
@@ -198,9 +198,14 @@ def written(data: Mapping[str, Any], lines: Sequence[Line]) -> dict[str, Any]:
     tasks = {kind: dict(of) for kind, of in data.get("tasks", {}).items()}
     assumed = {**dict.fromkeys(found, 0.0), **means["structure"], **means["parameters"], **data.get("assumed", {})}
     for kind, by_task in found.items():
-        mean = means[levels[kind]][kind] = drawn([gain for gain, _ in by_task.values()], assumed[kind])
-        known = {}
-        for each in sorted(frozenset.union(*(kinds for _, kinds in by_task.values()))):
+        mean = drawn([gain for gain, _ in by_task.values()], assumed[kind])
+        kinds_seen = frozenset.union(*(kinds for _, kinds in by_task.values()))
+        outputs = [each for each in kinds_seen if each.startswith("output ")]
+        known = (
+            dict.fromkeys(outputs, mean) if len(outputs) == 1 else {}
+        )  # of tasks with other outputs nothing is known then
+        means[levels[kind]][kind] = assumed[kind] if known else mean
+        for each in sorted(kinds_seen):
             of = [gain for gain, kinds in by_task.values() if each in kinds]
             if len(of) < len(by_task):  # what all tasks have tells none apart
                 known[each] = drawn(of, mean)
