@@ -378,6 +378,7 @@ async def test_an_actor_of_ray_is_kept_between_jobs_and_let_go_with_a_cancelled_
 
     class Held(on_ray.Place):
         def __init__(self) -> None:
+            super().__init__()
             held.append(self)
 
         def ready(self) -> None:
@@ -405,8 +406,9 @@ async def test_an_actor_of_ray_is_kept_between_jobs_and_let_go_with_a_cancelled_
         third.cancel()
         await asyncio.wait((*slow, third))
         await cluster.places()
-        await asyncio.sleep(0)
-        assert len(sys.modules["ray"].killed) == 3  # the two with a job, and the one that nobody waits for any more
+        await until(
+            lambda: len(sys.modules["ray"].killed) == 3
+        )  # two with a job, and one that nobody waits for any more
         assert await cluster.do(QUICK, None, "tool") == "3"
         go.set()
         await asyncio.gather(*(cluster.do(SLOW, None, "tool") for _ in range(4)))

@@ -135,7 +135,7 @@ class Bridge:
         room = 2 * max(1, self._places)
         while self._queue and self._few < room:
             function = next(iter(self._queue.values())).function
-            quick = int(TOGETHER_SECONDS / self._seconds.get(function, TOGETHER_SECONDS))
+            quick = int(TOGETHER_SECONDS / max(1e-6, self._seconds.get(function, TOGETHER_SECONDS)))
             size = max(1, min(MOST_TOGETHER, quick, -(-len(self._queue) // room)))
             alike = (number for number, job in self._queue.items() if job.function == function)
             self._few += 1

@@ -1,21 +1,29 @@
-"""A Ray cluster: a job runs in an actor of one processor, a program as a task of next to none. An actor answers at once where each further task waits for its turn
-at one machine after the other, which took some ten milliseconds of their processors."""
+"""A Ray cluster: a job runs in an actor of one processor, a program as a task of next to none. Jobs were tasks once: each one that waited was offered to all
+machines in turn, at some ten milliseconds of their processors; an actor is asked straight away.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import time
+from contextlib import suppress
+from dataclasses import dataclass
 from importlib import import_module
+from threading import Lock
 from typing import Any
 
 from .protocol import Kind
 from .sending import TRIES
 from .shipping import Bundle
-from .station import do
+from .station import do, leave
 
 IDLE_SECONDS = 20.0
 """So long does an actor hold its processor without a job."""
+SERVICE_SECONDS = 60.0
+"""So long does it hold it in all, so that others who wait for one on a full cluster get their turn."""
+END_SECONDS = 5.0
+"""Time to end its processes and remove its folders."""
 _PROGRAM = 0.01
 """Of a processor: what a program takes beside the one tool or metric that computes on it."""
 
@@ -40,16 +48,18 @@ class RayCluster:
         self._program: Any = None
         self._actor: Any = None
         self._bundles: dict[str, Any] = {}
-        self._idle = asyncio.LifoQueue[tuple[float, Any]]()
-        """Actors without a job, and since when; or why one did not start."""
-        self._hiring = set[asyncio.Task[None]]()
-        self._many, self._most, self._waiting = 0, 2, 0
+        self._hired = set[_Hired]()
+        """Actors that are there or asked for."""
+        self._idle = asyncio.LifoQueue[tuple[float, _Hired | Exception]]()
+        """Those without a job, and since when; or why one did not start."""
+        self._hiring, self._leaving = set[asyncio.Task[None]](), set[asyncio.Task[None]]()
+        self._most, self._waiting = 2, 0
 
     async def open(self) -> None:
         """See `Cluster`."""
         await asyncio.to_thread(self._ray.init, address=self._address, log_to_driver=False, logging_level="ERROR")
         self._program = self._ray.remote(num_cpus=_PROGRAM, max_retries=0)(do)
-        self._actor = self._ray.remote(num_cpus=1 - self.programs * _PROGRAM, max_restarts=0)(Place)
+        self._actor = self._ray.remote(num_cpus=1 - self.programs * _PROGRAM, max_restarts=0, max_concurrency=2)(Place)
 
     async def places(self) -> int:
         """Its processors. Actors that have long had nothing to do are let go meanwhile, and those that nobody waits for any more."""
@@ -65,91 +75,132 @@ class RayCluster:
         """See `Cluster`. The tries are counted here: Ray's own are endless where a machine has too little memory."""
         if bundle is not None and bundle.digest not in self._bundles:
             self._bundles[bundle.digest] = self._ray.put(bundle.data)
-        tries = 0
+        errors, tries = self._ray.exceptions, 0
         while True:
-            actor = asked = None
+            hired = asked = None
             try:
-                actor = None if kind == "program" else await self._free_actor()
-                asked = (self._program if actor is None else actor.do).remote(
-                    told, bundle and self._bundles[bundle.digest]
-                )
+                hired = None if kind == "program" else await self._free()
+                ask = self._program if hired is None else hired.actor.do
+                asked = ask.remote(told, bundle and self._bundles[bundle.digest])
                 answer: str = await asked
             except BaseException as error:
-                if actor is not None:
-                    self._let_go(actor)  # and with it its job, where that was cancelled
-                    self._let_go_idle(time.monotonic())  # they may have stood on the same lost machine
+                is_lost = isinstance(error, errors.RayError) and not isinstance(error, errors.RayTaskError)
+                if hired is not None:
+                    self._let_go(hired)  # and with it its job, where that was cancelled
+                    if is_lost:
+                        self._let_go_idle(time.monotonic())  # they may have stood on the same machine
                 elif asked is not None and isinstance(error, asyncio.CancelledError):
                     self._ray.cancel(asked)
                 tries += 1
-                errors = self._ray.exceptions
-                if not isinstance(error, errors.RayError) or isinstance(error, errors.RayTaskError) or tries == TRIES:
+                if not is_lost or tries == TRIES:
                     raise
                 await asyncio.sleep(tries / 2)  # Ray may not know yet that the machine is gone
             else:
-                if actor is not None:
-                    self._idle.put_nowait((time.monotonic(), actor))
+                if hired is not None and time.monotonic() - hired.since > SERVICE_SECONDS:
+                    self._let_go(hired)
+                    self._hire_for_waiting()
+                elif hired is not None:
+                    self._idle.put_nowait((time.monotonic(), hired))
                 return answer
 
     async def close(self) -> None:
         """See `Cluster`."""
+        for hiring in self._hiring:
+            hiring.cancel()
+        for hired in tuple(self._hired):
+            self._let_go(hired)
+        if ending := (*self._hiring, *self._leaving):
+            await asyncio.wait(ending, timeout=END_SECONDS)
         await asyncio.to_thread(self._ray.shutdown)
 
-    async def _free_actor(self) -> Any:
-        """The one that was last at work, or the next one to be free; one more is asked of the cluster where none is.
+    async def _free(self) -> _Hired:
+        """The actor that was last at work, or the next one to be free; one more is asked of the cluster where none is.
 
         Raises:
             RayError: if the next one could not be started.
         """
         self._waiting += 1
-        self._hire_for_waiting()
         try:
-            _, actor = await self._idle.get()
+            self._hire_for_waiting()
+            _, hired = await self._idle.get()
         finally:
             self._waiting -= 1
-        if isinstance(actor, Exception):
-            raise actor
-        return actor
+        if isinstance(hired, Exception):
+            raise hired
+        return hired
 
     def _hire_for_waiting(self) -> None:
         """One for each job that waits, as far as the cluster may have room."""
         wanted = self._waiting - len(self._hiring) - self._idle.qsize()
-        for _ in range(min(wanted, self._most - self._many)):
-            self._many += 1
-            hiring = asyncio.create_task(self._hire(self._actor.remote()))
+        for _ in range(min(wanted, self._most - len(self._hired))):
+            hired = _Hired(self._actor.remote())
+            self._hired.add(hired)
+            hiring = asyncio.create_task(self._hire(hired))
             self._hiring.add(hiring)
             hiring.add_done_callback(self._hiring.discard)
 
-    async def _hire(self, actor: Any) -> None:
+    async def _hire(self, hired: _Hired) -> None:
         """Wait until the cluster has room for it."""
         try:
-            await actor.ready.remote()
+            await hired.actor.ready.remote()
         except asyncio.CancelledError:
-            self._let_go(actor)
+            self._let_go(hired)
             raise
-        except self._ray.exceptions.RayError as error:
-            self._let_go(actor)
-            actor = error
-        self._idle.put_nowait((time.monotonic(), actor))
+        except Exception as error:  # of Ray, or of its client
+            self._let_go(hired)
+            if self._waiting:
+                self._idle.put_nowait((time.monotonic(), error))
+        else:
+            hired.since = time.monotonic()
+            self._idle.put_nowait((hired.since, hired))
 
     def _let_go_idle(self, since: float) -> None:
         """Those without a job since then or before."""
-        for began, actor in reversed([self._idle.get_nowait() for _ in range(self._idle.qsize())]):
+        for began, hired in reversed([self._idle.get_nowait() for _ in range(self._idle.qsize())]):
             if began > since:
-                self._idle.put_nowait((began, actor))
-            elif not isinstance(actor, Exception):
-                self._let_go(actor)
+                self._idle.put_nowait((began, hired))
+            elif isinstance(hired, _Hired):
+                self._let_go(hired)
 
-    def _let_go(self, actor: Any) -> None:
-        self._many -= 1
-        self._ray.kill(actor)
+    def _let_go(self, hired: _Hired) -> None:
+        if hired in self._hired:
+            self._hired.discard(hired)
+            leaving = asyncio.create_task(self._end(hired.actor))
+            self._leaving.add(leaving)
+            leaving.add_done_callback(self._leaving.discard)
+
+    async def _end(self, actor: Any) -> None:
+        """Its processes and folders, where it is there to do that, and then itself."""
+        with suppress(Exception):
+            async with asyncio.timeout(END_SECONDS):
+                await actor.leave.remote()
+        with suppress(Exception):
+            self._ray.kill(actor)
+
+
+@dataclass(eq=False)
+class _Hired:
+    actor: Any
+    since: float = 0.0
 
 
 class Place:
-    """What an actor is: it does jobs one after the other."""
+    """What an actor is: it does jobs one after the other, and may be told meanwhile to leave."""
+
+    def __init__(self) -> None:
+        self._is_over = False
+        self._at_work = Lock()
 
     def ready(self) -> None:
         """Answer."""
 
     def do(self, told: str, packed: bytes | None) -> str:
         """See `station.do`."""
-        return do(told, packed)
+        with self._at_work:
+            return do(told, packed, lambda: self._is_over)
+
+    def leave(self) -> None:
+        """End the job, the worker processes and their folders."""
+        self._is_over = True
+        with self._at_work:
+            leave()

@@ -58,6 +58,11 @@ def do(told: str, packed: bytes | None, is_over: Callable[[], bool] = lambda: Fa
         asked.cancel()
 
 
+def leave() -> None:
+    """End the worker processes of this one and remove their folders, and wait for that."""
+    asyncio.run_coroutine_threadsafe(_Station.here().leave(), _Station.here().loop).result()
+
+
 class _Station:
     """The one of this process. It works on an event loop of its own, in a thread: that of the cluster's package may be of a kind
     that starts no processes."""
@@ -118,8 +123,12 @@ class _Station:
         await asyncio.sleep(IDLE_SECONDS)
         if self._jobs:
             return
+        self._left, self._leaving = self._leaving, None
+        await self.leave()
+
+    async def leave(self) -> None:
+        """End the processes and remove the folders."""
         executor, ends = self._executor, self._ends
         self._executor, self._folders, self._ends = ProcessExecutor(_MOST_WORKERS), {}, ExitStack()
-        self._left, self._leaving = self._leaving, None
         await executor.close()
         ends.close()

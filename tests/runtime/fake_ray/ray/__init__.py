@@ -52,6 +52,7 @@ class Actor:
         self.killed = False
         actors.append(self)
         self.ready = SimpleNamespace(remote=partial(asyncio.to_thread, held.ready))
+        self.leave = SimpleNamespace(remote=partial(asyncio.to_thread, held.leave))
         self.do = SimpleNamespace(remote=partial(asked, self.alive, held.do))
 
     def alive(self, do: Callable[..., str], *given: Any) -> str:
