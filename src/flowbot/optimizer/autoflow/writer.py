@@ -54,6 +54,7 @@ class Writer:
 
     words: bool = False
     _asked: int = 0
+    _most: int | None = None
 
     def options(self, parent: Candidate, context: Context) -> Sequence[Option]:
         """One: another program."""
@@ -71,15 +72,15 @@ class Writer:
         """
         tools = {tool.signature.name: tool.signature for tool in context.task.tools}
         rows = [each for each in context.task.splits["train"] if each.id in set(context.training[:EXAMPLES])]
-        asked, remembered = question(context.task, tools, rows), REMEMBERED[context.meta_mode]
+        asked = question(context.task, tools, rows)
         faults: list[str] = []
         refused: list[Message] = []
         while len(faults) < TRIES:
             draw, self._asked = self._asked, self._asked + 1
-            history, shown = self._history(parent, focus.rows, context, remembered)
+            history, shown = self._history(parent, focus.rows, context)
             reply = await _reply(context, [Message("user", asked), *history, *refused], draw)
-            if not reply and remembered:  # as of a chat that is longer than the model's context
-                remembered //= 2
+            if not reply and self._most != 0:  # as of a chat that is longer than the model's context
+                self._most = min(self._remembered(context), len(_written(parent, context))) // 2
                 continue
             text = program_of(reply)
             after, why = self._program(text, parent, context)
@@ -109,19 +110,20 @@ class Writer:
         return (made, []) if same is None else (None, [f"that program was tried before ({same.id})"])
 
     def _history(
-        self, start: Candidate, rows: Sequence[str], context: Context, remembered: int
+        self, start: Candidate, rows: Sequence[str], context: Context
     ) -> tuple[list[Message], tuple[str, ...]]:
-        """The chat after the question, of the start and the last programs: each, and what it was worth; and ids of the runs that it tells of. Where none
-        is remembered, it is the start and its reward alone."""
-        written = [each for each in context.population.members if each.arm.kind == KIND and each is not start]
+        """The chat after the question, of the start and the last programs: each, and what it was worth; and ids of the runs that it tells of. Where
+        none may be told, it is the start and its reward alone."""
+        written = _written(start, context)
         scores = [context.population.mean_score(each.program, rows) for each in (start, *written)]
-        left_out = max(0, len(written) - remembered)
+        most = self._remembered(context)
+        left_out = max(0, len(written) - most)
         found: list[Message] = []
         shown: list[str] = []
         for number, each in enumerate((start, *written)):
             if 0 < number <= left_out:
                 continue
-            worst = self._worst(each, rows, context) if remembered else []
+            worst = self._worst(each, rows, context) if most else []
             words = mistake_texts(
                 context.told(each.program, context.recorded(each.program, worst)), context.task.metric
             )
@@ -135,10 +137,19 @@ class Writer:
             shown += worst
         return found, tuple(dict.fromkeys(shown))
 
+    def _remembered(self, context: Context) -> int:
+        """How many programs the chat may tell of."""
+        return REMEMBERED[context.meta_mode] if self._most is None else self._most
+
     def _worst(self, program: Candidate, rows: Sequence[str], context: Context) -> list[str]:
         """Ids of the runs that the model is shown of a program."""
         wrong = failing(context.recorded(program.program, rows)) if self.words else []
         return [row.example.id for row in sorted(wrong, key=lambda row: row.score.value)[:WORST]]
+
+
+def _written(start: Candidate, context: Context) -> list[Candidate]:
+    """The programs that were scored, but for the start."""
+    return [each for each in context.population.members if each.arm.kind == KIND and each is not start]
 
 
 async def _reply(context: Context, chat: Sequence[Message], draw: int) -> str:
