@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +16,7 @@ from flowbot.runtime.flow import Flow
 from flowbot.runtime.memo import Memo
 from flowbot.runtime.sandbox.monty import MontySandbox
 from flowbot.runtime.toolbox import opened_task, opened_tools
+from flowbot.runtime.toolbox.interpreter import printing
 from flowbot.runtime.tools import ToolRunner
 from flowbot.store import Store
 from flowbot.task import CalculatorSource, PythonSource, Task
@@ -59,6 +62,25 @@ async def test_a_script_gives_what_it_prints_and_a_fence_around_it_is_no_part_of
         assert "printed nothing" in (await runner.call("python", {"code": " "}))[0]["error"]
         assert "echo 1" in tools["python"].identity
     assert not sandbox.closed  # it is the caller's
+
+
+@pytest.mark.parametrize(
+    ("script", "shown"),
+    [
+        ("12", "12"),
+        ("a = 2\na * 3", "6"),
+        ("def f(n):\n    return n + 1\nf(1)", "2"),
+        ("[1].append(2)", ""),
+        ("a = 2", ""),
+        ("if True:\n    3", ""),
+        ("a = (", ""),
+        ("(" * 9000, ""),
+        ("# nothing", ""),
+    ],
+)
+def test_the_value_of_a_scripts_last_line_is_shown_as_in_a_notebook(script: str, shown: str) -> None:
+    said = subprocess.run([sys.executable, "-c", printing(script)], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == shown
 
 
 class Queue(Echo):

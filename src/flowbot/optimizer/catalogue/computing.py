@@ -21,9 +21,8 @@ from flowbot.workflow.starts import REASONING, reasoning_hint
 from .change import Call, Change, Place
 from .formulas import NUMBERS
 
-EXPRESSION = (
-    "Do not work the answer out: write the arithmetic expression that gives it, such as (12.5 + 3) * 4, of numbers, "
-    "+ - * / and parentheses alone."
+EXPRESSION = (  # without an example: a small model writes that in place of its own
+    "Do not work the answer out: write the arithmetic expression that gives it, of numbers, + - * / and parentheses alone."
 )
 PROGRAM = "Do not work the answer out: write a short Python program that computes it and prints it, and nothing else."
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import os
 
@@ -16,7 +17,7 @@ SECONDS = 5.0
 
 
 def interpreter(sandbox: Sandbox) -> Tool:
-    """The tool `python`: `code` in; `result` out, what the script printed, and `error`, why it failed ("" if it did not).
+    """The tool `python`: `code` in; `result` out, what the script printed or else the value of its last line, and `error`, why it failed ("" if it did not).
 
     Args:
         sandbox: where scripts run; whoever opened it closes it.
@@ -31,7 +32,10 @@ def interpreter(sandbox: Sandbox) -> Tool:
     async def run(code: str) -> Timed:
         async with places:
             try:
-                said = await sandbox.script(unfenced(code), seconds=SECONDS, memory_mb=MEMORY_MB)
+                script = unfenced(code)
+                said = await sandbox.script(script, seconds=SECONDS, memory_mb=MEMORY_MB)
+                if not said.strip() and (shown := printing(script)):
+                    said = await sandbox.script(shown, seconds=SECONDS, memory_mb=MEMORY_MB)
                 nothing = "" if said.strip() else "the script printed nothing: print() what is wanted"
                 outputs = {"result": said.rstrip(), "error": nothing}
             except StepError as error:
@@ -39,5 +43,18 @@ def interpreter(sandbox: Sandbox) -> Tool:
             # As a code step: what time it takes is the machine's, and would tell two equal runs apart.
             return Timed(outputs, 0.0)
 
-    identity = f"python 3 {sandbox.identity} {SECONDS:g} s {MEMORY_MB} MB"
+    identity = f"python 4 {sandbox.identity} {SECONDS:g} s {MEMORY_MB} MB"
     return Tool(PYTHON, run, None, identity, plain=False, timed=True)
+
+
+def printing(script: str) -> str:
+    """The script with the value of its last line printed, as a notebook shows it; "" where it ends with none."""
+    try:
+        tree = ast.parse(script)
+        *before, last = tree.body or [ast.Pass()]
+        if not isinstance(last, ast.Expr):
+            return ""
+        tree.body = [*before, *ast.parse(f"_ = {ast.unparse(last)}\nif _ is not None: print(_)").body]
+        return ast.unparse(tree)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ""
