@@ -11,7 +11,7 @@ The start `own` is the workflow that stands beside an example's task; where ther
 Raw: OUT/priors.jsonl, a line a program with its scores by row. Resumable: what has a line is not run again, and replies come from the
 store (`--cache-dir`). Lines of several starts, models and days add up; `--write` asks no model, and makes the data file of all of them: the
 mean of a kind is drawn from what was assumed towards its mean gain, one gain a task; that of a kind on a kind of task (`task_kinds`) from
-there towards its gain on these tasks (a kind that was measured on one kind of output alone is changed for that alone), by the normal model with a spread of `BETWEEN` between kinds and `WITHIN` within one.
+there towards its gain on these tasks (a kind that was measured on one kind of output alone is changed for that alone), by the normal model with a spread of `BETWEEN` between kinds and `WITHIN` within one, and the noise of the rows.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ import asyncio
 import json
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, variance
 from typing import Any, get_args
 
 from flowbot.fields.yaml import read_data
@@ -160,29 +160,55 @@ async def measure(options: argparse.Namespace) -> None:
                 print(f"{name}, {start}: {number} programs", flush=True)
 
 
-def gains(lines: Sequence[Line]) -> dict[str, dict[str, tuple[float, frozenset[str]]]]:
-    """By kind of change and task: the mean gain over the start of all its changes, starts and models, on rows that both ran, and the kinds
-    of task that all of them have. Of a change with several codes the best counts: a search tries them at once."""
+@dataclass(frozen=True)
+class Gain:
+    """Of one kind of change on one task.
+
+    Attributes:
+        mean: over the start, of all its changes, starts and models, on rows that both ran.
+        noise: variance of that mean by the rows alone.
+        tasks: kinds of task that all of them have.
+    """
+
+    mean: float
+    noise: float
+    tasks: frozenset[str]
+
+
+def gains(lines: Sequence[Line]) -> dict[str, dict[str, Gain]]:
+    """By kind of change and task. Of a change with several codes the best counts: a search tries them at once. Where no row was ever right, before or
+    after any change, nothing is learnt."""
     parents = {_key(each)[:-2]: each["scores"] for each in lines if not each["change"]}
-    best: dict[tuple[str, ...], tuple[float, Line]] = {}
+    best: dict[tuple[str, ...], tuple[list[float], Line]] = {}
     for each in lines:
         theirs, change = parents.get(_key(each)[:-2], {}), _key(each)[:-1]
         pairs = [each["scores"][row] - theirs[row] for row in each.get("scores", {}) if row in theirs]
-        if each["change"] and pairs and (change not in best or fmean(pairs) > best[change][0]):
-            best[change] = fmean(pairs), each
-    seen: dict[tuple[str, str], list[tuple[float, frozenset[str]]]] = defaultdict(list)
-    for gain, each in best.values():
-        seen[each["kind"], each["task"]].append((gain, frozenset(each["tasks"])))
-    found: dict[str, dict[str, tuple[float, frozenset[str]]]] = defaultdict(dict)
+        if each["change"] and pairs and (change not in best or fmean(pairs) > fmean(best[change][0])):
+            best[change] = pairs, each
+    seen: dict[tuple[str, str], list[Gain]] = defaultdict(list)
+    says_something = {_key(each)[:-2] for each in lines if any(each.get("scores", {}).values())}
+    for pairs, each in best.values():
+        if _key(each)[:-2] not in says_something:
+            continue
+        noise = max(variance(pairs), 1 / (len(pairs) + 2)) / len(
+            pairs
+        )  # rows that are all alike are not known without error
+        seen[each["kind"], each["task"]].append(Gain(fmean(pairs), noise, frozenset(each["tasks"])))
+    found: dict[str, dict[str, Gain]] = defaultdict(dict)
     for (kind, task), of in seen.items():
-        found[kind][task] = fmean(gain for gain, _ in of), frozenset.intersection(*(kinds for _, kinds in of))
+        noise = fmean(each.noise for each in of) / len(of)
+        tasks = frozenset.intersection(*(each.tasks for each in of))
+        found[kind][task] = Gain(fmean(each.mean for each in of), noise, tasks)
     return found
 
 
-def drawn(towards: Sequence[float], center: float) -> float:
+def drawn(towards: Sequence[Gain], center: float) -> float:
     """The posterior mean of what has the prior mean `center`, after these gains."""
-    weight = len(towards) * BETWEEN**2 / (len(towards) * BETWEEN**2 + WITHIN**2)
-    return round(center + weight * (fmean(towards) - center), 4) if towards else center
+    if not towards:
+        return center
+    one = BETWEEN**2
+    weight = len(towards) * one / (len(towards) * one + WITHIN**2 + fmean(each.noise for each in towards))
+    return round(center + weight * (fmean(each.mean for each in towards) - center), 4)
 
 
 def written(data: Mapping[str, Any], lines: Sequence[Line]) -> dict[str, Any]:
@@ -193,29 +219,33 @@ def written(data: Mapping[str, Any], lines: Sequence[Line]) -> dict[str, Any]:
         lines: all that was measured.
     """
     found = gains(lines)
-    means: dict[Level, dict[str, float]] = {level: dict(data[level]) for level in get_args(Level)}
+    before = data.get("assumed", {})  # what was measured once is measured anew
+    means: dict[Level, dict[str, float]] = {
+        level: {kind: before.get(kind, mean) for kind, mean in data[level].items()} for level in get_args(Level)
+    }
     levels: dict[str, Level] = {each["kind"]: each.get("level", "structure") for each in lines if each["change"]}
-    tasks = {kind: dict(of) for kind, of in data.get("tasks", {}).items()}
-    assumed = {**dict.fromkeys(found, 0.0), **means["structure"], **means["parameters"], **data.get("assumed", {})}
+    tasks = {kind: dict(of) for kind, of in data.get("tasks", {}).items() if kind not in before}
+    assumed = {**dict.fromkeys(found, 0.0), **means["structure"], **means["parameters"]}
     for kind, by_task in found.items():
-        mean = drawn([gain for gain, _ in by_task.values()], assumed[kind])
-        kinds_seen = frozenset.union(*(kinds for _, kinds in by_task.values()))
+        mean = drawn([*by_task.values()], assumed[kind])
+        kinds_seen = frozenset.union(*(gain.tasks for gain in by_task.values()))
         outputs = [each for each in kinds_seen if each.startswith("output ")]
-        known = (
-            dict.fromkeys(outputs, mean) if len(outputs) == 1 else {}
-        )  # of tasks with other outputs nothing is known then
-        means[levels[kind]][kind] = assumed[kind] if known else mean
-        for each in sorted(kinds_seen):
-            of = [gain for gain, kinds in by_task.values() if each in kinds]
-            if len(of) < len(by_task):  # what all tasks have tells none apart
-                known[each] = drawn(of, mean)
+        known = dict[str, float]()
+        if len(outputs) == 1:  # of tasks with other outputs nothing is known then
+            known[outputs[0]], mean = mean, assumed[kind]
+        else:
+            for each in sorted(kinds_seen):
+                of = [gain for gain in by_task.values() if each in gain.tasks]
+                if len(of) < len(by_task):  # what all tasks have tells none apart
+                    known[each] = drawn(of, mean)
+        means[levels[kind]][kind] = mean
         if known:
             tasks[kind] = known
     names = {part: sorted({each[part] for each in lines}) for part in ("task", "model", "meta_model")}
     source = f"{data['source'].partition(MEASURED)[0]}{MEASURED}the kinds in `assumed`, which has what was assumed of them, and their means by \
 kind of task, on {', '.join(names['task'])} with {', '.join(names['model'])} (meta model {', '.join(names['meta_model'])}), by \
-benchmarks/priors.py: drawn towards the mean gain by the normal model with a spread of {BETWEEN} between kinds and {WITHIN} within one."
-    assumed = {kind: assumed[kind] for kind in assumed if kind in found or kind in data.get("assumed", {})}
+benchmarks/priors.py: drawn towards the mean gain by the normal model with a spread of {BETWEEN} between kinds and {WITHIN} within one, and the noise of the rows."
+    assumed = {kind: assumed[kind] for kind in assumed if kind in found}
     return {**data, "source": source, **means, "tasks": tasks, "assumed": assumed}
 
 
@@ -226,7 +256,7 @@ def report(lines: Sequence[Line]) -> Iterator[str]:
     yield f"| kind | {' | '.join(names)} |"
     yield "|---" * (len(names) + 1) + "|"
     for kind, of in sorted(found.items()):
-        yield f"| {kind} | {' | '.join(f'{100 * of[each][0]:+.1f}' if each in of else '–' for each in names)} |"
+        yield f"| {kind} | {' | '.join(f'{100 * of[each].mean:+.1f}' if each in of else '–' for each in names)} |"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -21,8 +21,8 @@ from mlflow.entities import Feedback
 from mlflow.genai.optimize import GepaPromptOptimizer
 from mlflow.genai.scorers import scorer
 
-# MLflow's hook on imports holds a lock of its own: what litellm imports in a thread, while MLflow imports as well, never ends. So it is settled before
-# what there is of these.
+# MLflow's hook on imports holds a lock of its own: where litellm imports in a thread while MLflow imports as well, each waits for the other's lock. So these
+# are imported here, or known not to be there.
 for name in (
     "litellm.proxy.spend_tracking.savings",
     "openai.resources.beta.chat.completions",

@@ -162,7 +162,11 @@ LINES = [
 def test_a_kind_is_drawn_from_what_was_assumed_towards_its_mean_gain_one_gain_a_task() -> None:
     data = {"source": "Assumed.", "structure": {"vote": 0.02, "think": 0.3}, "parameters": {}, "tasks": {"compute": {"output number": 0.1}}}  # fmt: skip
     made = benchmark.written(data, LINES)
-    two, one = 0.005 / (0.005 + 0.0144), 0.0025 / (0.0025 + 0.0144)
+    on_a, on_b = (
+        (0.25 + 0.125) / 2 / 2,
+        0.25,
+    )  # variances of the means: two rows of two changes, of which one says the same of both; two rows of one
+    two, one = 0.005 / (0.005 + 0.0144 + (on_a + on_b) / 2), 0.0025 / (0.0025 + 0.0144 + on_a)
     vote = 0.02 + two * ((0.25 - 0.5) / 2 - 0.02)
     assert made["structure"] == {"vote": pytest.approx(vote, abs=1e-4), "think": 0.3, "plan": 0.0}
     assert made["tasks"]["compute"] == {"output number": 0.1}, "what was not measured stays"

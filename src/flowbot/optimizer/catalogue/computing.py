@@ -22,7 +22,7 @@ from .change import Call, Change, Place
 from .formulas import NUMBERS
 
 EXPRESSION = (  # without an example: a small model writes that in place of its own
-    "Do not work the answer out: write the arithmetic expression that gives it, of numbers, + - * / and parentheses alone."
+    "Do not work the answer out, and explain nothing: write one line of numbers, joined by + - * / and parentheses, whose value it is."
 )
 PROGRAM = "Do not work the answer out: write a short Python program that computes it and prints it, and nothing else."
 
