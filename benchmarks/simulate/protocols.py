@@ -115,7 +115,7 @@ def aflow(task: Task, budget: int, seed: int, tuned: bool = False) -> tuple[Prog
     """
     tuner = Tuner(Bandit(cast("Any", [Texts(("demonstrate", "rewrite"))]), wanders=False), PosteriorJudge())
     tree = Tree(cast("Any", Writer()))
-    tree.kept.tuner = tuner if tuned else None
+    tree.ranking.tuner = tuner if tuned else None
     joins = few(task.n, budget / task.start.cost)
     return _run(PoolLoop(tree, AsAdopted() if joins else Confirm(), joins), task, budget, seed)
 
