@@ -190,9 +190,9 @@ def gains(lines: Sequence[Line]) -> dict[str, dict[str, Gain]]:
     for pairs, each in best.values():
         if _key(each)[:-2] not in says_something:
             continue
-        noise = max(variance(pairs), 1 / (len(pairs) + 2)) / len(
-            pairs
-        )  # rows that are all alike are not known without error
+        # Rows that are all alike, or one alone, are not known without error.
+        spread = max(variance(pairs) if len(pairs) > 1 else 1.0, 1 / (len(pairs) + 2))
+        noise = spread / len(pairs)
         seen[each["kind"], each["task"]].append(Gain(fmean(pairs), noise, frozenset(each["tasks"])))
     found: dict[str, dict[str, Gain]] = defaultdict(dict)
     for (kind, task), of in seen.items():
