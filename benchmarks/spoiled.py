@@ -5,9 +5,10 @@
 Each method of tuning (`none+NAME`), and `any-step`, which is `blame` with a step drawn by lot in place of the one that is blamed, begins
 with the spoiled workflow. The workflow and the ways stand in `inner/spoils.yaml`. Told of each cell: which share of the proposals'
 changes are of the spoiled step; how much of what spoiling lost is won back on test rows, half of it or more being a repair; and the
-calls of the search until the found workflow was adopted. A way that costs less than ten points is no fault, and left out of the table.
+calls of the search until the found workflow was adopted. A way that costs less than ten points (`--harm`) is no fault: it is measured,
+and no search begins there.
 
-Raw: OUT/spoiled.jsonl, a line a cell; runs and replies are kept, so the same command goes on where it stopped, and cells that are
+Raw: OUT/spoiled.jsonl, a line a way (its method is "none") and a line a cell; runs and replies are kept, so the same command goes on where it stopped, and cells that are
 there are not run again.
 """
 
@@ -16,8 +17,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import product
 from pathlib import Path
 from statistics import fmean
 from typing import Any, cast
@@ -42,8 +45,6 @@ from flowbot.stats import wilson
 from inner.spoils import Spoil, Spoils, read_spoils
 
 METHODS = ("blame", "any-step", "layerwise", "autodiff", "textgrad", "gepa", "mipro")
-HARM = 0.1
-"""Loss in score from which on a way is a fault."""
 REPAIRED = 0.5
 """Share of the loss that is won back in a repair."""
 Line = dict[str, Any]
@@ -87,6 +88,7 @@ class Setting:
     meta_lm: str
     rows: Sequence[int]
     effort: int
+    harm: float
     out: Path
 
     def key(self, method: str, way: str, seed: int) -> Line:
@@ -95,7 +97,18 @@ class Setting:
         return {"method": method, "way": way, "seed": seed, "effort": self.effort, "rows": list(self.rows), **models}
 
 
-async def cell(setting: Setting, name: str, way: Spoil, seed: int) -> Line:
+async def harm(setting: Setting, way: Spoil, seed: int) -> Line:
+    """What a way costs, in score on test rows."""
+    task = setting.spoils.task(setting.rows)
+    pair = [
+        await evaluate_async(each, task, split="test", lm=setting.lm, traces=False, workbench=setting.bench)
+        for each in (setting.spoils.workflow, setting.spoils.spoiled(way))
+    ]
+    key = setting.key("none", way.name, seed)
+    return {**key, "step": way.step, "working": pair[0].mean, "spoiled": pair[1].mean}
+
+
+async def cell(setting: Setting, name: str, way: Spoil, seed: int, cost: Line) -> Line:
     """One search from a spoiled workflow."""
     key = setting.key(name, way.name, seed)
     folder = setting.out / "runs" / f"{name}-{way.name.replace(' ', '-')}-{seed}-{stable_hash(key)[:8]}"
@@ -113,25 +126,16 @@ async def cell(setting: Setting, name: str, way: Spoil, seed: int) -> Line:
     )
     if result.status != "done":
         raise SystemExit(f"{name}, {way.name}: {result.status}, {result.reason}; the same command goes on")
-    works = await evaluate_async(
-        setting.spoils.workflow, task, split="test", lm=setting.lm, traces=False, workbench=setting.bench
-    )
+    scores = (result.start_scores if result.unchanged else result.final_scores).test
+    assert scores is not None  # a run that is done has tested
     return {
+        **cost,
         **key,
-        "step": way.step,
-        "working": works.mean,
-        "spoiled": _test(result, found=False),
-        "found": _test(result, found=True),
+        "found": scores.mean,
         **aim(result, way.step),
         "calls": sum(used.calls for purpose, used in result.by_purpose.items() if purpose != "test"),
         "kept": list(result.kept_from),
     }
-
-
-def _test(result: RunResult, *, found: bool) -> float:
-    scores = (result.final_scores if found and not result.unchanged else result.start_scores).test
-    assert scores is not None  # a run that is done has tested
-    return scores.mean
 
 
 def aim(result: RunResult, step: str) -> Line:
@@ -174,8 +178,8 @@ def table(lines: Sequence[Line], steps: int) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     for method in dict.fromkeys(each["method"] for each in lines):
-        cells = [each for each in lines if each["method"] == method and each["working"] - each["spoiled"] >= HARM]
-        if not cells:
+        cells = [each for each in lines if each["method"] == method and each["working"] > each["spoiled"]]
+        if not cells:  # only where `--harm` is 0 or less
             text.append(f"| {method} | 0 | – | – | – | – | – |")
             continue
         back = [(each["found"] - each["spoiled"]) / (each["working"] - each["spoiled"]) for each in cells]
@@ -196,21 +200,31 @@ async def measure(options: argparse.Namespace) -> str:
     kept = options.out / "spoiled.jsonl"
     known = [json.loads(each) for each in kept.read_text(encoding="utf-8").splitlines()] if kept.is_file() else []
     spoils = read_spoils()
-    wanted = [each for each in spoils.ways if each.name in options.ways]
     shown: list[Line] = []
+
+    async def line(method: str, way: Spoil, seed: int, made: Callable[[], Awaitable[Line]]) -> Line:
+        key = setting.key(method, way.name, seed)
+        for each in known:
+            if key.items() <= each.items():
+                return each
+        new = await made()
+        with kept.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(new, ensure_ascii=False) + "\n")
+        return new
+
     async with Workbench(cache_dir=options.cache_dir) as bench:
-        setting = Setting(spoils, bench, options.model, options.meta_model, options.rows, options.effort, options.out)
-        for seed in options.seeds:
-            for way in wanted:
-                for name in options.methods:
-                    key = setting.key(name, way.name, seed)
-                    line = next((each for each in known if key.items() <= each.items()), None)
-                    if line is None:
-                        line = await cell(setting, name, way, seed)
-                        with kept.open("a", encoding="utf-8") as file:
-                            file.write(json.dumps(line, ensure_ascii=False) + "\n")
-                        print(f"{way.name}, {name}: {line['spoiled']:.0%} → {line['found']:.0%}", flush=True)
-                    shown.append(line)
+        setting = Setting(
+            spoils, bench, options.model, options.meta_model, options.rows, options.effort, options.harm, options.out
+        )
+        for seed, way in product(options.seeds, [each for each in spoils.ways if each.name in options.ways]):
+            cost = await line("none", way, seed, partial(harm, setting, way, seed))
+            print(f"{way.name}: {cost['working']:.0%} → {cost['spoiled']:.0%}", flush=True)
+            if cost["working"] - cost["spoiled"] < setting.harm:
+                continue
+            for name in options.methods:
+                found = await line(name, way, seed, partial(cell, setting, name, way, seed, cost))
+                print(f"{way.name}, {name}: {found['spoiled']:.0%} → {found['found']:.0%}", flush=True)
+                shown.append(found)
     return table(shown, len(spoils.suspects))
 
 
@@ -222,6 +236,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--ways", nargs="+", choices=ways, default=ways)
     parser.add_argument("--effort", type=int, default=100, help="planned search calls")
+    parser.add_argument("--harm", type=float, default=0.1, help="loss in score from which on a way is a fault")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--rows", type=int, nargs=3, default=[40, 40, 60], metavar=("TRAIN", "VAL", "TEST"))
     parser.add_argument("--model", default="local/qwen2.5-coder-0.5b")

@@ -208,8 +208,11 @@ def test_a_spoiled_workflow_is_searched_by_each_method_once(
     endpoint: Thinker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = [str(tmp_path / "out"), "--methods", "blame", "any-step", "layerwise", "--ways", "opposite", "--effort", "30", "--rows", "5", "5", "4"]  # fmt: skip
-    command += ["--cache-dir", str(tmp_path / "cache"), *MODELS]
+    command += ["--cache-dir", str(tmp_path / "cache"), *MODELS, "--harm"]
 
+    spoiled.main([*command, "1.1"])
+    assert [each["method"] for each in lines_of(tmp_path / "out" / "spoiled.jsonl")] == ["none"]  # no fault, no search
+    command += ["-1"]
     spoiled.main(command)
     asked = endpoint.count.requests
     spoiled.main(command)
@@ -217,16 +220,17 @@ def test_a_spoiled_workflow_is_searched_by_each_method_once(
     assert endpoint.count.requests == asked > 0
     lines = lines_of(tmp_path / "out" / "spoiled.jsonl")
     assert [(each["method"], each["step"]) for each in lines] == [
+        ("none", "list"),
         ("blame", "list"),
         ("any-step", "list"),
         ("layerwise", "list"),
     ]
-    assert all(each["calls"] <= 30 for each in lines)
+    assert all(each["calls"] <= 30 for each in lines[1:])
     assert "by lot 1 in 3" in capsys.readouterr().out
 
     fewer = ["--methods", "any-step", "--effort", "20"]
     spoiled.main([*command, *fewer])  # other settings beside them
-    assert [each["effort"] for each in lines_of(tmp_path / "out" / "spoiled.jsonl")] == [30, 30, 30, 20]
+    assert [each["effort"] for each in lines_of(tmp_path / "out" / "spoiled.jsonl")] == [30, 30, 30, 30, 20, 20]
 
 
 def test_the_control_asks_nobody_which_step_it_is() -> None:
@@ -266,12 +270,12 @@ def test_proposals_are_aimed_at_the_steps_that_they_change(tmp_path: Path) -> No
     assert spoiled.aim(result, "two") == {"aimed": [0.0, 0.5], "adopted_at": 4}
 
 
-def test_a_repair_wins_back_half_of_what_was_lost_and_a_way_that_loses_nothing_is_no_fault() -> None:
+def test_a_repair_wins_back_half_of_what_was_lost() -> None:
     about = {"method": "blame", "step": "list", "calls": 90, "aimed": [1.0, 0.0]}
     lines = [
         {**about, "working": 0.8, "spoiled": 0.2, "found": 0.6, "adopted_at": 40},
         {**about, "working": 0.8, "spoiled": 0.2, "found": 0.3, "adopted_at": 60},
-        {**about, "working": 0.8, "spoiled": 0.75, "found": 0.8, "adopted_at": 10},
+        {**about, "working": 0.8, "spoiled": 0.8, "found": 0.8, "adopted_at": 10},  # nothing to win back
     ]
 
     row = spoiled.table(lines, 3).splitlines()[2]
