@@ -219,7 +219,7 @@ async def measure(options: argparse.Namespace) -> str:
         for seed, way in product(options.seeds, [each for each in spoils.ways if each.name in options.ways]):
             cost = await line("none", way, seed, partial(harm, setting, way, seed))
             print(f"{way.name}: {cost['working']:.0%} → {cost['spoiled']:.0%}", flush=True)
-            if cost["working"] - cost["spoiled"] < setting.harm:
+            if round(cost["working"] - cost["spoiled"], 9) < setting.harm:
                 continue
             for name in options.methods:
                 found = await line(name, way, seed, partial(cell, setting, name, way, seed, cost))

@@ -14,10 +14,11 @@ from set_look_alikes import write_look_alikes
 
 import gradients
 import spoiled
+import without
 from first_jobs.model import Asked, Thinker
 from flowbot.fields.yaml import read_data
 from flowbot.run.events import Arm, Proposal, Started, Verdict
-from flowbot.run.journal import Journal
+from flowbot.run.journal import Journal, read_events
 from flowbot.run.result import RunResult
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.workflow.check import check
@@ -282,3 +283,52 @@ def test_a_repair_wins_back_half_of_what_was_lost() -> None:
 
     assert row.startswith("| blame | 2 | 50% of 4 | 1 (")
     assert row.endswith("| 42% | 90 | 40 |")
+
+
+# what a kind of change is worth
+
+
+def test_a_search_is_run_whole_and_without_a_kind_of_change_once(
+    endpoint: Thinker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_look_alikes(tmp_path / "data")
+    command = [
+        str(tmp_path / "out"),
+        "--without",
+        "Demonstrations",
+        "--seeds",
+        "1",
+        "--effort",
+        "30",
+        "--rows",
+        "3",
+        "2",
+        "2",
+    ]
+    command += ["--data", str(tmp_path / "data"), "--cache-dir", str(tmp_path / "cache"), *MODELS]
+
+    without.main(command)
+    asked = endpoint.count.requests
+    without.main(command)
+
+    assert endpoint.count.requests == asked > 0
+    lines = lines_of(tmp_path / "out" / "without.jsonl")
+    assert [each["method"] for each in lines] == ["none+blame", "without Demonstrations"]
+    assert all(len(each["start"]) == len(each["found"]) == 2 and each["calls"] <= 30 for each in lines)
+    tried = [
+        {event.arm.kind for event in read_events(journal) if isinstance(event, Proposal)}
+        for journal in sorted((tmp_path / "out" / "runs").glob("*/journal.jsonl"))
+    ]
+    assert sum("demonstrate" in kinds for kinds in tried) == 1
+    assert "| without Demonstrations |" in capsys.readouterr().out
+
+
+def test_what_is_left_out_is_set_beside_the_whole_search_of_the_same_seed() -> None:
+    lines = [
+        {"method": "none+blame", "seed": 0, "start": [0.0, 0.0], "found": [1.0, 1.0]},
+        {"method": "without Rule", "seed": 0, "start": [0.0, 0.0], "found": [1.0, 0.0]},
+        {"method": "without Rule", "seed": 1, "start": [0.0, 0.0], "found": [0.0, 0.0]},  # nothing to set it beside
+    ]
+    rows = [*without.table(lines)][2:]
+    assert rows[0] == "| none+blame | +100 | +100.0 |  |"
+    assert rows[1].startswith("| without Rule | +50 | +50.0 | -50.0 (")
