@@ -10,8 +10,9 @@ The start `own` is the workflow that stands beside an example's task; where ther
 
 Raw: OUT/priors.jsonl, a line a program with its scores by row. Resumable: what has a line is not run again, and replies come from the
 store (`--cache-dir`). Lines of several starts, models and days add up; `--write` asks no model, and makes the data file of all of them: the
-mean of a kind is drawn from what was assumed towards its mean gain, one gain a task; that of a kind on a kind of task (`task_kinds`) from
-there towards its gain on these tasks (a kind that was measured on one kind of output alone is changed for that alone), by the normal model with a spread of `BETWEEN` between kinds and `WITHIN` within one, and the noise of the rows.
+mean of a kind is drawn from what was assumed towards its mean gain, one gain a task, and that of a kind on a kind of task (`task_kinds`) from
+there towards its gain on these tasks. What was assumed stays for outputs on which a kind was not measured. The model is a
+mixture of two normals (`drawn`), with the noise of the rows and a spread of a kind's gains from task to task that is estimated from them (`between_tasks`).
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ import json
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import sqrt
 from pathlib import Path
-from statistics import fmean, variance
+from statistics import NormalDist, fmean, variance
 from typing import Any, get_args
 
 from flowbot.fields.yaml import read_data
@@ -46,8 +48,9 @@ HERE = Path(__file__).resolve().parents[1]
 EXAMPLES = ("orders", "review", "support", "wiki")
 OWN = "own"
 FILE = HERE / "src" / "flowbot" / "optimizer" / "priors.json"
-BETWEEN, WITHIN = 0.05, 0.12
-"""Standard deviations of the true mean gains of kinds, and of the gains of one kind on single tasks."""
+USUAL, GREAT, SHARE = 0.05, 0.4, 0.05
+"""Standard deviations of what is assumed of a kind about its true mean gain: of most kinds, and of the `SHARE` that matter far more, as
+computing the answer does. One normal cannot say both: it believes nothing of the great ones, or too much of the luck of all others."""
 MEASURED = " Measured since: "
 """Begins what `--write` adds to the source."""
 Line = dict[str, Any]
@@ -202,13 +205,31 @@ def gains(lines: Sequence[Line]) -> dict[str, dict[str, Gain]]:
     return found
 
 
-def drawn(towards: Sequence[Gain], center: float) -> float:
-    """The posterior mean of what has the prior mean `center`, after these gains."""
+def between_tasks(found: Mapping[str, Mapping[str, Gain]]) -> float:
+    """Variance of the true gains of one kind from task to task: what its gains vary beyond their noise, all kinds pooled (the moment
+    estimator of random effects, DerSimonian & Laird 1986, with equal weights)."""
+    beyond, freedom = 0.0, 0
+    for of in found.values():
+        if (more := len(of) - 1) > 0:
+            noise = fmean(each.noise for each in of.values())
+            beyond += more * (variance(each.mean for each in of.values()) - noise)
+            freedom += more
+    return max(beyond / freedom, 0.0) if freedom else 0.0
+
+
+def drawn(towards: Sequence[Gain], center: float, tasks: float) -> float:
+    """The posterior mean of a kind that is assumed to gain `center`, after these gains, with the variance `tasks` from task to task.
+
+    About `center` the true mean is normal with the standard deviation `USUAL`, or with probability `SHARE` with `GREAT`.
+    """
     if not towards:
         return center
-    one = BETWEEN**2
-    weight = len(towards) * one / (len(towards) * one + WITHIN**2 + fmean(each.noise for each in towards))
-    return round(center + weight * (fmean(each.mean for each in towards) - center), 4)
+    mean, noise = fmean(each.mean for each in towards), (tasks + fmean(each.noise for each in towards)) / len(towards)
+    weights, means = list[float](), list[float]()
+    for share, spread in ((1 - SHARE, USUAL), (SHARE, GREAT)):
+        weights.append(share * NormalDist(center, sqrt(spread**2 + noise)).pdf(mean))
+        means.append(center + spread**2 / (spread**2 + noise) * (mean - center))
+    return round(fmean(means, weights), 4)
 
 
 def written(data: Mapping[str, Any], lines: Sequence[Line]) -> dict[str, Any]:
@@ -219,34 +240,28 @@ def written(data: Mapping[str, Any], lines: Sequence[Line]) -> dict[str, Any]:
         lines: all that was measured.
     """
     found = gains(lines)
-    before = data.get("assumed", {})  # what was measured once is measured anew
-    means: dict[Level, dict[str, float]] = {
-        level: {kind: before.get(kind, mean) for kind, mean in data[level].items()} for level in get_args(Level)
+    between = between_tasks(found)
+    assumed = dict.fromkeys(found, 0.0) | {
+        kind: mean for level in get_args(Level) for kind, mean in data[level].items()
     }
-    levels: dict[str, Level] = {each["kind"]: each.get("level", "structure") for each in lines if each["change"]}
-    tasks = {kind: dict(of) for kind, of in data.get("tasks", {}).items() if kind not in before}
-    assumed = {**dict.fromkeys(found, 0.0), **means["structure"], **means["parameters"]}
+    tasks = {kind: of for kind, of in data.get("tasks", {}).items() if kind not in found}
     for kind, by_task in found.items():
-        mean = drawn([*by_task.values()], assumed[kind])
-        kinds_seen = frozenset.union(*(gain.tasks for gain in by_task.values()))
-        outputs = [each for each in kinds_seen if each.startswith("output ")]
-        known = dict[str, float]()
-        if len(outputs) == 1:  # of tasks with other outputs nothing is known then
-            known[outputs[0]], mean = mean, assumed[kind]
-        else:
-            for each in sorted(kinds_seen):
-                of = [gain for gain in by_task.values() if each in gain.tasks]
-                if len(of) < len(by_task):  # what all tasks have tells none apart
-                    known[each] = drawn(of, mean)
-        means[levels[kind]][kind] = mean
-        if known:
-            tasks[kind] = known
+        mean = drawn([*by_task.values()], assumed[kind], between)
+        seen = [gain.tasks for gain in by_task.values()]
+        # What all tasks have tells none apart, but for what they give: of other outputs nothing is known then.
+        apart = frozenset[str]().union(*seen) - frozenset.intersection(*seen)
+        outputs = {each for of in seen for each in of if each.startswith("output ")}
+        tasks[kind] = {
+            each: drawn([gain for gain in by_task.values() if each in gain.tasks], mean, between)
+            if each in apart
+            else mean
+            for each in sorted(apart | outputs)
+        }
     names = {part: sorted({each[part] for each in lines}) for part in ("task", "model", "meta_model")}
-    source = f"{data['source'].partition(MEASURED)[0]}{MEASURED}the kinds in `assumed`, which has what was assumed of them, and their means by \
-kind of task, on {', '.join(names['task'])} with {', '.join(names['model'])} (meta model {', '.join(names['meta_model'])}), by \
-benchmarks/priors.py: drawn towards the mean gain by the normal model with a spread of {BETWEEN} between kinds and {WITHIN} within one, and the noise of the rows."
-    assumed = {kind: assumed[kind] for kind in assumed if kind in found}
-    return {**data, "source": source, **means, "tasks": tasks, "assumed": assumed}
+    source = f"{data['source'].partition(MEASURED)[0]}{MEASURED}the means by kind of task, on {', '.join(names['task'])} with \
+{', '.join(names['model'])} (meta model {', '.join(names['meta_model'])}), by benchmarks/priors.py: drawn towards the mean gain by a mixture of \
+two normals with spreads of {USUAL} and {GREAT} ({SHARE:.0%} of the kinds), a spread of {sqrt(between):.2f} from task to task, and the noise of the rows."
+    return {**data, "source": source, "tasks": tasks}
 
 
 def report(lines: Sequence[Line]) -> Iterator[str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from random import Random
+from statistics import NormalDist
 from typing import Any
 
 import pytest
@@ -34,8 +36,7 @@ def test_the_shipped_priors_are_the_base_rates_of_the_simulator() -> None:
         **judged,
     }
     assert all(f"`{kind.split()[0]}`" in priors.source for kind in (*judged, "calculate", "program", "quote", "route"))
-    assumed = {**priors.structure, **priors.assumed}
-    assert assumed == pytest.approx(expected, abs=5e-5)
+    assert priors.structure == pytest.approx(expected, abs=5e-5)
 
 
 def test_a_kind_is_looked_up_in_its_loop_and_one_of_ones_own_is_believed_to_gain_nothing() -> None:
@@ -77,17 +78,25 @@ def test_what_is_known_by_kind_of_task_is_averaged_and_else_the_kind_is_believed
 
 
 async def test_options_of_the_catalogue_are_believed_by_what_their_step_gives(orders: Task, tmp_path: Path) -> None:
-    """A computing step in place of a call that gives numbers alone has a value of its own, and no other change has yet."""
-    for output, mean in (("int", 0.095), ("float", 0.095), ("bool", -0.011)):
+    """A computing step in place of a call that gives numbers alone is believed to gain far more than anything else."""
+    for output, kind in (("int", "number"), ("float", "number"), ("bool", "label")):
         given = replace(orders.outputs[0], type=Type.parse(output))
         start = single_call(orders.inputs, (given,), orders.goal, reasoning=True)
         async with searching(orders, start, lambda _: "", tmp_path) as search:
             options = CatalogueChanges().options(search.population.start, search)
-        priors = {each.arm.kind: each.prior.mean for each in options}
-        assert priors["compute"] == mean
-        assert {kind: each for kind, each in priors.items() if kind != "compute"} == {
-            kind: shipped_priors().belief(kind).mean for kind in priors if kind != "compute"
-        }
+        priors = {each.arm.kind: each.prior for each in options}
+        for each, prior in priors.items():
+            assert prior == shipped_priors().belief(each, tasks=(f"output {kind}", "input short", "tools no"))
+        best = max(priors, key=lambda each: priors[each].mean)
+        assert (best == "compute") == (kind == "number")
+
+
+def test_what_is_believed_to_gain_much_may_gain_nothing() -> None:
+    """Six pairs without a gain are told from the belief: a bold prior must not adopt by itself."""
+    prior = shipped_priors().belief("compute", tasks=("output number",))
+    assert prior.mean > 0.4
+    assert prior.spread >= prior.mean
+    assert prior.updated(0.0, 0.2 / 6).above() < 0.75 < prior.updated(0.5, 0.2 / 6).above()
 
 
 @pytest.mark.parametrize(
@@ -151,19 +160,53 @@ LINES = [
 def test_a_kind_is_drawn_from_what_was_assumed_towards_its_mean_gain_one_gain_a_task() -> None:
     data = {"source": "Assumed.", "structure": {"vote": 0.02, "think": 0.3}, "parameters": {}, "tasks": {"compute": {"output number": 0.1}}}  # fmt: skip
     made = benchmark.written(data, LINES)
-    on_a, on_b = (
-        (0.25 + 0.125) / 2 / 2,
-        0.25,
-    )  # variances of the means: two rows of two changes, of which one says the same of both; two rows of one
-    two, one = 0.005 / (0.005 + 0.0144 + (on_a + on_b) / 2), 0.0025 / (0.0025 + 0.0144 + on_a)
-    vote = 0.02 + two * ((0.25 - 0.5) / 2 - 0.02)
-    assert made["structure"] == {"vote": pytest.approx(vote, abs=1e-4), "think": 0.3, "plan": 0.0}
+    # Variances of the means: two rows of two changes, of which one says the same of both; two rows of one.
+    on_a, on_b = (benchmark.Gain(*of, frozenset()) for of in ((0.25, (0.25 + 0.125) / 2 / 2), (-0.5, 0.25)))
+    between = (0.75**2 / 2) - (on_a.noise + on_b.noise) / 2  # of the one kind with two tasks
+    vote = benchmark.drawn([on_a, on_b], 0.02, between)
+    assert (made["structure"], made["parameters"]) == (data["structure"], {}), "of other outputs nothing is known"
     assert made["tasks"]["compute"] == {"output number": 0.1}, "what was not measured stays"
     assert set(made["tasks"]["vote"]) == {"output label", "output text"}, "what all tasks have tells none apart"
-    assert made["tasks"]["vote"]["output label"] == pytest.approx(vote + one * (0.25 - vote), abs=2e-4)
-    assert made["tasks"]["plan"] == {"output text": 0.0}, "measured on one kind of output, it is known for that alone"
-    assert made["assumed"] == {"vote": 0.02, "plan": 0.0}
+    assert made["tasks"]["vote"]["output label"] == benchmark.drawn([on_a], vote, between) > vote
+    assert made["tasks"]["plan"] == {"output text": 0.0}
     assert benchmark.written(made, LINES) == made, "the same lines count once"
+
+
+def gain(mean: float, noise: float) -> benchmark.Gain:
+    return benchmark.Gain(mean, noise, frozenset())
+
+
+@pytest.mark.parametrize(
+    ("means", "center", "tasks"), [([0.1, 0.0], 0.02, 0.01), ([0.6, 0.5], -0.01, 0.0), ([-0.2], 0.05, 0.02)]
+)
+def test_a_kind_is_believed_by_the_posterior_of_the_mixture(means: list[float], center: float, tasks: float) -> None:
+    """Beside the plain sum over a grid of true gains."""
+    towards = [gain(each, 0.01) for each in means]
+    seen = NormalDist(sum(means) / len(means), ((0.01 + tasks) / len(means)) ** 0.5)
+    grid = [step / 1000 for step in range(-3000, 3001)]
+    normals = [
+        (1 - benchmark.SHARE, NormalDist(center, benchmark.USUAL)),
+        (benchmark.SHARE, NormalDist(center, benchmark.GREAT)),
+    ]
+    mass = [seen.pdf(each) * sum(share * normal.pdf(each) for share, normal in normals) for each in grid]
+    expected = sum(each * of for each, of in zip(grid, mass, strict=True)) / sum(mass)
+    assert benchmark.drawn(towards, center, tasks) == pytest.approx(expected, abs=2e-3)
+
+
+def test_a_great_gain_is_believed_and_a_small_one_may_be_luck() -> None:
+    assert benchmark.drawn([gain(0.5, 0.015), gain(0.65, 0.015)], 0.0, 0.01) > 0.4
+    assert 0.0 < benchmark.drawn([gain(0.1, 0.015), gain(0.1, 0.015)], 0.0, 0.01) < 0.05
+
+
+def test_the_spread_from_task_to_task_is_what_gains_vary_beyond_their_noise() -> None:
+    rng = Random(0)
+    found = {
+        str(kind): {str(task): gain(rng.gauss(kind / 100, (0.01 + 0.02) ** 0.5), 0.02) for task in range(6)}
+        for kind in range(300)
+    }
+    assert benchmark.between_tasks(found) == pytest.approx(0.01, abs=0.003)
+    assert benchmark.between_tasks({"one": {"a": gain(0.5, 0.01)}}) == 0.0
+    assert benchmark.between_tasks({"one": {"a": gain(0.1, 0.5), "b": gain(0.1, 0.5)}}) == 0.0
 
 
 def test_the_gains_of_every_change_are_measured_once_and_written(
@@ -190,7 +233,8 @@ def test_the_gains_of_every_change_are_measured_once_and_written(
     benchmark.main([*command, "--write", str(tmp_path / "made.json")])
     made = load_priors(tmp_path / "made.json")
     assert "on orders with fake/counter" in made.source
-    assert made.assumed["vote"] == shipped_priors().structure["vote"]
+    assert "output number" in made.tasks["vote"]
+    assert made.structure == shipped_priors().structure
 
 
 def test_only_design_tasks_are_measured(tmp_path: Path) -> None:

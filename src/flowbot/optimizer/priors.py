@@ -33,19 +33,18 @@ class Priors(Record):
     parameters: Mapping[str, Gain]
     tasks: Mapping[str, Mapping[str, Gain]] = Field(default_factory=dict[str, Mapping[str, Gain]])
     """Of kinds of changes, means by kind of task (see `task_kinds`), where they are known."""
-    assumed: Mapping[str, Gain] = Field(default_factory=dict[str, float])
-    """Of those kinds whose mean in `structure` was measured, what was assumed before: a new measurement begins with that."""
     spreads: Mapping[str, Annotated[float, Field(gt=0, le=1)]] = Field(default_factory=dict[str, float])
     """Standard deviation of the gains of a kind of change of parameters, where it is not `PRIOR_SPREAD`."""
 
     def belief(self, kind: str, level: Level = "structure", tasks: Iterable[str] = ()) -> Belief:
         """What is believed of a kind of change, on a task of these kinds. What is known by several of them is averaged, not added: they
-        were measured on the same few tasks."""
+        were measured on the same few tasks. What gains much there may gain nothing on another task: the spread is the mean at least,
+        so that such a change is tried early and judged by its pairs."""
         known = self.tasks.get(kind, {})
         found = [known[each] for each in tasks if each in known]
-        if level == "structure":
-            return Belief(fmean(found) if found else self.structure.get(kind, 0.0), PRIOR_SPREAD)
-        return Belief(fmean(found) if found else self.parameters.get(kind, 0.0), self.spreads.get(kind, PRIOR_SPREAD))
+        mean = fmean(found) if found else (self.structure if level == "structure" else self.parameters).get(kind, 0.0)
+        spread = PRIOR_SPREAD if level == "structure" else self.spreads.get(kind, PRIOR_SPREAD)
+        return Belief(mean, max(spread, abs(mean)))
 
 
 @cache
