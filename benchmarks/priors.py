@@ -9,9 +9,9 @@ same rows. Tasks are those for design: the sets of `design.txt`, train and dev r
 The start `own` is the workflow that stands beside an example's task; where there is none it is left out.
 
 Raw: OUT/priors.jsonl, a line a program with its scores by row. Resumable: what has a line is not run again, and replies come from the
-store (`--cache-dir`). Lines of several starts, models and days add up; `--write` asks no model, and makes the data file of all of them: the
-mean of a kind is drawn from what was assumed towards its mean gain, one gain a task, and that of a kind on a kind of task (`task_kinds`) from
-there towards its gain on these tasks. What was assumed stays for outputs on which a kind was not measured. The model is a
+store (`--cache-dir`). Lines of several starts, models and days add up; `--write` asks no model, and makes the data file of all of them: of a
+kind on a kind of task (`task_kinds`) the mean is drawn from what was assumed towards its gains on all other tasks, one gain a task, and from
+there towards its gains on these. What was assumed stays for outputs on which a kind was not measured. The model is a
 mixture of two normals (`drawn`), with the noise of the rows and a spread of a kind's gains from task to task that is estimated from them (`between_tasks`).
 """
 
@@ -182,32 +182,33 @@ def gains(lines: Sequence[Line]) -> dict[str, dict[str, Gain]]:
     """By kind of change and task. Of a change with several codes the best counts: a search tries them at once. Where no row was ever right, before or
     after any change, nothing is learnt."""
     parents = {_key(each)[:-2]: each["scores"] for each in lines if not each["change"]}
-    best: dict[tuple[str, ...], tuple[list[float], Line]] = {}
+    best: dict[tuple[str, ...], tuple[dict[str, float], Line]] = {}
     for each in lines:
         theirs, change = parents.get(_key(each)[:-2], {}), _key(each)[:-1]
-        pairs = [each["scores"][row] - theirs[row] for row in each.get("scores", {}) if row in theirs]
-        if each["change"] and pairs and (change not in best or fmean(pairs) > fmean(best[change][0])):
+        pairs = {row: score - theirs[row] for row, score in each.get("scores", {}).items() if row in theirs}
+        if each["change"] and pairs and (change not in best or fmean(pairs.values()) > fmean(best[change][0].values())):
             best[change] = pairs, each
-    seen: dict[tuple[str, str], list[Gain]] = defaultdict(list)
+    by_row: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    tasks: dict[tuple[str, str], frozenset[str]] = {}
     says_something = {_key(each)[:-2] for each in lines if any(each.get("scores", {}).values())}
     for pairs, each in best.values():
-        if _key(each)[:-2] not in says_something:
-            continue
-        # Rows that are all alike, or one alone, are not known without error.
-        spread = max(variance(pairs) if len(pairs) > 1 else 1.0, 1 / (len(pairs) + 2))
-        noise = spread / len(pairs)
-        seen[each["kind"], each["task"]].append(Gain(fmean(pairs), noise, frozenset(each["tasks"])))
+        if _key(each)[:-2] in says_something:
+            of = each["kind"], each["task"]
+            tasks[of] = tasks.get(of, frozenset(each["tasks"])) & frozenset(each["tasks"])
+            for row, gain in pairs.items():
+                by_row[of][row].append(gain)
     found: dict[str, dict[str, Gain]] = defaultdict(dict)
-    for (kind, task), of in seen.items():
-        noise = fmean(each.noise for each in of) / len(of)
-        tasks = frozenset.intersection(*(each.tasks for each in of))
-        found[kind][task] = Gain(fmean(each.mean for each in of), noise, tasks)
+    for (kind, task), rows in by_row.items():
+        means = [fmean(of) for of in rows.values()]  # several changes of a kind on one row are not independent
+        # Rows that are all alike, or one alone, are not known without error.
+        spread = max(variance(means) if len(means) > 1 else 1.0, 1 / (len(means) + 2))
+        found[kind][task] = Gain(fmean(means), spread / len(means), tasks[kind, task])
     return found
 
 
 def between_tasks(found: Mapping[str, Mapping[str, Gain]]) -> float:
-    """Variance of the true gains of one kind from task to task: what its gains vary beyond their noise, all kinds pooled (the moment
-    estimator of random effects, DerSimonian & Laird 1986, with equal weights)."""
+    """Variance of the true gains of one kind from task to task: what its gains vary beyond their noise, all kinds pooled (the estimator
+    of random effects by the analysis of variance, with equal weights: Cochran 1954)."""
     beyond, freedom = 0.0, 0
     for of in found.values():
         if (more := len(of) - 1) > 0:
@@ -246,18 +247,16 @@ def written(data: Mapping[str, Any], lines: Sequence[Line]) -> dict[str, Any]:
     }
     tasks = {kind: of for kind, of in data.get("tasks", {}).items() if kind not in found}
     for kind, by_task in found.items():
-        mean = drawn([*by_task.values()], assumed[kind], between)
         seen = [gain.tasks for gain in by_task.values()]
         # What all tasks have tells none apart, but for what they give: of other outputs nothing is known then.
         apart = frozenset[str]().union(*seen) - frozenset.intersection(*seen)
-        outputs = {each for of in seen for each in of if each.startswith("output ")}
-        tasks[kind] = {
-            each: drawn([gain for gain in by_task.values() if each in gain.tasks], mean, between)
-            if each in apart
-            else mean
-            for each in sorted(apart | outputs)
-        }
-    names = {part: sorted({each[part] for each in lines}) for part in ("task", "model", "meta_model")}
+        tasks[kind] = {}
+        for each in sorted(apart | {each for of in seen for each in of if each.startswith("output ")}):
+            mine = [gain for gain in by_task.values() if each in gain.tasks]
+            others = [gain for gain in by_task.values() if each not in gain.tasks]
+            tasks[kind][each] = drawn(mine, drawn(others, assumed[kind], between), between)
+    names = {part: sorted({each[part] for each in lines}) for part in ("model", "meta_model")}
+    names["task"] = sorted({task for of in found.values() for task in of})
     source = f"{data['source'].partition(MEASURED)[0]}{MEASURED}the means by kind of task, on {', '.join(names['task'])} with \
 {', '.join(names['model'])} (meta model {', '.join(names['meta_model'])}), by benchmarks/priors.py: drawn towards the mean gain by a mixture of \
 two normals with spreads of {USUAL} and {GREAT} ({SHARE:.0%} of the kinds), a spread of {sqrt(between):.2f} from task to task, and the noise of the rows."

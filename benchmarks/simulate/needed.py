@@ -29,8 +29,10 @@ if __name__ == "__main__":
 from rich.console import Console
 from rich.table import Table
 
+from flowbot.fields import stable_hash
 from flowbot.optimizer.confirm import Confirm
 from flowbot.optimizer.planner import Bandit
+from flowbot.optimizer.priors import shipped_priors
 from simulate.designed import Again, BornRewrittenUnseen, BornShown, Both, Fixed, Merge
 from simulate.fair import EarlyJudge, FairBandit, FairJudge, FrontBandit
 from simulate.product import BY_CHANCE, Settings, Voters, search
@@ -43,6 +45,7 @@ N = 40
 BLOCK = 100
 """Tasks of a line."""
 RIVALS = ["paper", "aflow", "aflow without end"]
+UNBELIEVING = (*RIVALS, "aflow+texts")
 WIDE = 1000, 2000, 4000, 8000
 """Budgets that the rivals get besides."""
 
@@ -81,7 +84,8 @@ METHODS: Mapping[str, Callable[[Task, int, int], tuple[Program, int]]] = {
 
 @dataclass(frozen=True)
 class Cell:
-    """What a line is about: `BLOCK` tasks from `first` on, in a world with so many changes on offer at first (a call/three)."""
+    """What a line is about: `BLOCK` tasks from `first` on, in a world with so many changes on offer at first (a call/three). `beliefs`
+    is the hash of what is believed of kinds of changes, "" where a method asks no such thing."""
 
     world: str
     offered: str
@@ -89,6 +93,7 @@ class Cell:
     p: float
     budget: int
     first: int
+    beliefs: str = ""
 
     def line(self) -> dict[str, Any]:
         """Run it."""
@@ -118,12 +123,15 @@ class Lines:
         self.file.parent.mkdir(parents=True, exist_ok=True)
         written = self.file.read_text(encoding="utf-8").splitlines() if self.file.exists() else []
         lines = map(json.loads, written)
-        self._have = {Cell(*(line[name] for name in Cell.__dataclass_fields__)): line for line in lines}
+        self._have = {
+            Cell(**{name: line[name] for name in Cell.__dataclass_fields__ if name in line}): line for line in lines
+        }
 
     def _cells(self, method: str, p: float, budget: int) -> list[Cell]:
         p = 0.0 if method == "random" else p  # it asks no meta model
         offered = "/".join(f"{catalogue_size(steps)}" for steps in (1, 3)) if self.world == "structures" else ""
-        return [Cell(self.world, offered, method, p, budget, first) for first in range(0, self.seeds, BLOCK)]
+        beliefs = "" if method in UNBELIEVING else stable_hash(shipped_priors().model_dump(exclude={"source"}))[:12]
+        return [Cell(self.world, offered, method, p, budget, first, beliefs) for first in range(0, self.seeds, BLOCK)]
 
     def compute(self, wanted: Sequence[tuple[str, float, int]]) -> None:
         """What is missing."""

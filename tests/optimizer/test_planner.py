@@ -11,6 +11,7 @@ import pytest
 from pool_world import Lookup, Named
 
 from flowbot.optimizer.belief import Belief
+from flowbot.optimizer.judge import PRIOR_SPREAD
 from flowbot.optimizer.objective import CALL_WORTH, TOKENS_OF_A_CALL
 from flowbot.optimizer.planner import CARRIED, LEAST_WEIGHT, PATIENCE, VOTE_WORTH, Bandit, VoteWeight
 from flowbot.optimizer.population import Candidate
@@ -129,6 +130,18 @@ async def test_votes_lift_what_they_name_and_are_asked_for_once_a_parent() -> No
     assert pick.focus.plain.mean == 0.0
     await bandit.picks(1, where)
     assert voice.asked == 1
+
+
+async def test_a_bold_belief_is_tried_first_and_does_not_judge_its_pairs() -> None:
+    """What a kind gained elsewhere is no evidence of this candidate: its prior, and what a vote for it must surpass, stay small."""
+    bandit = Bandit([Offers(option("bold", 0.5, 0.12), option("usual", 0.1, 1e-9))], Voice("bold"))
+    (pick,) = await bandit.picks(1, context())
+    assert pick.focus.option.title == "bold"
+    assert pick.focus.plain == Belief(PRIOR_SPREAD, PRIOR_SPREAD)
+    assert pick.focus.belief == Belief(PRIOR_SPREAD + VOTE_WORTH, PRIOR_SPREAD)
+    assert bandit.plain(option("bold", 0.5, 0.12)) == Belief(0.5, 0.12)
+    known = replace(option("bold", 0.5, 0.1), measured=True)
+    assert bandit.plain(known, bold=False) == Belief(0.5, 0.1), "of this very change it is known"
 
 
 async def test_a_critic_that_is_right_half_of_the_time_is_asked_no_more() -> None:

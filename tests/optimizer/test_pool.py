@@ -217,9 +217,9 @@ class Switches:
     def options(self, parent: Candidate[Named], context: Lookup) -> list[Option]:
         if parent is not context.population.incumbent:
             return []
-        priors = {"b!": Belief(0.2, 0.01), "a": Belief(0.1, 0.01)}
+        priors = {"b!": 0.12, "a": -0.1}
         return [
-            Option(Arm(kind=name), f"{parent.program.hash}/{name}", name, Belief(prior.mean, 0.12), late=True)
+            Option(Arm(kind=name), f"{parent.program.hash}/{name}", name, Belief(prior, 0.12), late=True)
             for name, prior in priors.items()
         ]
 

@@ -70,8 +70,12 @@ def test_what_is_known_by_kind_of_task_is_averaged_and_else_the_kind_is_believed
     def mean(*of: str) -> float:
         return priors.belief("vote", tasks=of).mean
 
-    assert (mean(), mean("output text"), mean("output label", "tools no")) == (0.02, 0.02, 0.1)
-    assert mean("output label", "input long") == pytest.approx(0.03)
+    assert (mean("output label", "tools no"), mean("output label", "input long")) == (0.1, pytest.approx(0.03))
+    for others in ((), ("output text",), ("output text", "input long")):
+        assert mean(*others) == 0.02, "of another output nothing is known, however long the input"
+    tasks["vote"].pop("output label")
+    path.write_text(json.dumps({"source": "mine", "structure": {"vote": 0.02}, "parameters": {}, "tasks": tasks}))
+    assert load_priors(path).belief("vote", tasks=("output text", "input long")).mean == -0.04
     assert priors.belief("plan", tasks=("output label",)).mean == 0.0
     path.write_text(json.dumps({"source": "old", "structure": {"vote": 0.02}, "parameters": {}}))
     assert load_priors(path).belief("vote", tasks=("output label",)).mean == 0.02, "files of before are read"
@@ -160,14 +164,14 @@ LINES = [
 def test_a_kind_is_drawn_from_what_was_assumed_towards_its_mean_gain_one_gain_a_task() -> None:
     data = {"source": "Assumed.", "structure": {"vote": 0.02, "think": 0.3}, "parameters": {}, "tasks": {"compute": {"output number": 0.1}}}  # fmt: skip
     made = benchmark.written(data, LINES)
-    # Variances of the means: two rows of two changes, of which one says the same of both; two rows of one.
-    on_a, on_b = (benchmark.Gain(*of, frozenset()) for of in ((0.25, (0.25 + 0.125) / 2 / 2), (-0.5, 0.25)))
-    between = (0.75**2 / 2) - (on_a.noise + on_b.noise) / 2  # of the one kind with two tasks
-    vote = benchmark.drawn([on_a, on_b], 0.02, between)
+    # Rows are what is known apart: of `a` the means of two changes by row are 1/2 and 0 ("one" gained 1 and 0, "two" 0 and 0).
+    on_a, on_b = (benchmark.Gain(*of, frozenset()) for of in ((0.25, 0.25 / 2), (-0.5, 0.5 / 2)))
+    between = 0.75**2 / 2 - (on_a.noise + on_b.noise) / 2  # of the one kind with two tasks
+    elsewhere = benchmark.drawn([on_b], 0.02, between)
     assert (made["structure"], made["parameters"]) == (data["structure"], {}), "of other outputs nothing is known"
     assert made["tasks"]["compute"] == {"output number": 0.1}, "what was not measured stays"
     assert set(made["tasks"]["vote"]) == {"output label", "output text"}, "what all tasks have tells none apart"
-    assert made["tasks"]["vote"]["output label"] == benchmark.drawn([on_a], vote, between) > vote
+    assert made["tasks"]["vote"]["output label"] == benchmark.drawn([on_a], elsewhere, between) > elsewhere
     assert made["tasks"]["plan"] == {"output text": 0.0}
     assert benchmark.written(made, LINES) == made, "the same lines count once"
 

@@ -242,19 +242,28 @@ class Bandit(Generic[P]):
             spread = math.hypot(each.belief.spread, CARRIED_SPREAD)
             self._carried[_change(each)] = Belief(CARRIED * each.belief.mean, spread)
 
-    def belief(self, option: Option, ballots: Ballots | None = None) -> Belief:
-        """What is believed of an option's gain, votes and calls included."""
-        plain = self.plain(option)
+    def belief(self, option: Option, ballots: Ballots | None = None, *, bold: bool = True) -> Belief:
+        """What is believed of an option's gain, votes and calls included; `bold` as of `plain`."""
+        plain = self.plain(option, bold=bold)
         share = ballots.won.get(option.key, 0) / max(1, ballots.asked) if ballots else 0.0
         return Belief(plain.mean + self.weight.value * share, plain.spread)
 
-    def plain(self, option: Option) -> Belief:
-        """The same without votes. What calls and a longer prompt take must be gained back: among equals the cheaper is tried."""
+    def plain(self, option: Option, *, bold: bool = True) -> Belief:
+        """The same without votes. What calls and a longer prompt take must be gained back: among equals the cheaper is tried.
+
+        Args:
+            option: a change.
+            bold: whether what its kind gained on other tasks counts whole. So it does for what is tried; a candidate's pairs are to
+                judge it, and not that another task's were far better.
+        """
         carried = option.prior if option.measured else self._carried.get(_change(option))
         if carried is None:
+            prior = option.prior
+            if not bold and prior.mean > PRIOR_SPREAD:
+                prior = Belief(PRIOR_SPREAD, PRIOR_SPREAD)
             gains = self._gains[option.level, option.arm.kind].values()
-            mean = (PRIOR_WEIGHT * option.prior.mean + sum(gains)) / (PRIOR_WEIGHT + len(gains))
-            carried = Belief(mean, option.prior.spread / math.sqrt(1 + len(gains) / PRIOR_WEIGHT))
+            mean = (PRIOR_WEIGHT * prior.mean + sum(gains)) / (PRIOR_WEIGHT + len(gains))
+            carried = Belief(mean, prior.spread / math.sqrt(1 + len(gains) / PRIOR_WEIGHT))
         price = self._objective.expected(option.extra, option.tokens, self._takes, self._scale)
         return Belief(carried.mean - price, carried.spread)
 
@@ -278,8 +287,8 @@ class Bandit(Generic[P]):
         return Focus(
             option,
             draw=self._tries[option.key],
-            belief=_sum(behind, _prior(self.belief(option, ballots))),
-            plain=_sum(behind, self.plain(option)),
+            belief=_sum(behind, _prior(self.belief(option, ballots, bold=False))),
+            plain=_sum(behind, self.plain(option, bold=False)),
             votes=won / max(1, ballots.asked) if ballots else 0.0,
             ballots=ballots.asked if ballots else 0,
             reason=ballots.reasons.get(option.key, "") if ballots else "",

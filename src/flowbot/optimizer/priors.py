@@ -1,7 +1,6 @@
 """What is believed of the gain of each kind of change before a run shows anything; shipped as `priors.json`.
 
-Of a kind of change more may be known on a kind of task: those means are drawn towards that of the kind. `benchmarks/priors.py` measures
-both, and writes the file.
+Of a kind of change more may be known on a kind of task: `benchmarks/priors.py` measures that, and writes the file.
 """
 
 from __future__ import annotations
@@ -38,13 +37,20 @@ class Priors(Record):
 
     def belief(self, kind: str, level: Level = "structure", tasks: Iterable[str] = ()) -> Belief:
         """What is believed of a kind of change, on a task of these kinds. What is known by several of them is averaged, not added: they
-        were measured on the same few tasks. What gains much there may gain nothing on another task: the spread is the mean at least,
-        so that such a change is tried early and judged by its pairs."""
-        known = self.tasks.get(kind, {})
-        found = [known[each] for each in tasks if each in known]
+        were measured on the same few tasks; where what the step gives is not among them, the kind is believed to gain what it is of any
+        task. What gains much may gain nothing on another task: the spread is the mean at least."""
+        known, mine = self.tasks.get(kind, {}), [*tasks]
+        found = [known[each] for each in mine if each in known]
+        if _gives(known) and not _gives(mine) & _gives(known):
+            found = []
         mean = fmean(found) if found else (self.structure if level == "structure" else self.parameters).get(kind, 0.0)
         spread = PRIOR_SPREAD if level == "structure" else self.spreads.get(kind, PRIOR_SPREAD)
         return Belief(mean, max(spread, abs(mean)))
+
+
+def _gives(tasks: Iterable[str]) -> set[str]:
+    """Those kinds of task that say what a step gives."""
+    return {each for each in tasks if each.startswith("output ")}
 
 
 @cache
