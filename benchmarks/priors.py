@@ -8,7 +8,8 @@ plain prior's), each change of a step's parameters as often as `--draws` says an
 same rows. Tasks are those for design: the sets of `design.txt`, train and dev rows, and the examples of this repository. No test row is read.
 The start `own` is the workflow that stands beside an example's task; where there is none it is left out.
 
-Raw: OUT/priors.jsonl, a line a program with its scores by row. Resumable: what has a line is not run again, and replies come from the
+Raw: OUT/priors.jsonl, a line a program: task, start and models; kind and place of its change ("": the start) and the kinds of task; its
+scores by row, or what was wrong. Resumable: what has a line is not run again, and replies come from the
 store (`--cache-dir`). Lines of several starts, models and days add up; `--write` asks no model, and makes the data file of all of them: of a
 kind on a kind of task (`task_kinds`) the mean is drawn from what was assumed towards its gains on all other tasks, one gain a task, and from
 there towards its gains on these. What was assumed stays for outputs on which a kind was not measured. The model is a
@@ -41,6 +42,7 @@ from flowbot.runtime.starts import starts
 from flowbot.runtime.workbench import Workbench
 from flowbot.task import Task
 from flowbot.workflow.workflow import Workflow
+from inner.kept import Line, read_lines
 from inner.lists import DATA, read_lists, task_of
 from inner.searching import Ground, searching
 
@@ -53,8 +55,6 @@ USUAL, GREAT, SHARE = 0.05, 0.4, 0.05
 computing the answer does. One normal cannot say both: it believes nothing of the great ones, or too much of the luck of all others."""
 MEASURED = " Measured since: "
 """Begins what `--write` adds to the source."""
-Line = dict[str, Any]
-"""A program: task, start and model; kind and place of its change and the kinds of task ("": the start); scores by row, or what was wrong."""
 
 
 def design_task(name: str, data: Path, train: int, rows: int) -> Task:
@@ -123,19 +123,6 @@ def _scores(search: Search, program: WorkflowProgram, rows: Sequence[str]) -> di
 def _key(line: Line) -> tuple[str, ...]:
     """The change of a start that a line is about, and whose code it has."""
     return (*(str(line[part]) for part in ("task", "start", "model", "meta_model", "change")), line.get("by", ""))
-
-
-def read_lines(path: Path) -> list[Line]:
-    """The lines that there are; one that breaks off, as where it was killed, is left out."""
-    if not path.exists():
-        return []
-    found: list[Line] = []
-    for text in path.read_text(encoding="utf-8").splitlines():
-        try:
-            found.append(json.loads(text))
-        except ValueError:
-            continue
-    return found
 
 
 async def measure(options: argparse.Namespace) -> None:

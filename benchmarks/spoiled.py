@@ -16,8 +16,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
@@ -42,12 +41,12 @@ from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.runtime.workbench import Workbench
 from flowbot.stats import wilson
+from inner.kept import Kept, Line
 from inner.spoils import Spoil, Spoils, read_spoils
 
 METHODS = ("blame", "any-step", "layerwise", "autodiff", "textgrad", "gepa", "mipro")
 REPAIRED = 0.5
 """Share of the loss that is won back in a repair."""
-Line = dict[str, Any]
 
 
 class AnyStep(Blame):
@@ -93,19 +92,28 @@ class Setting:
 
     def key(self, method: str, way: str, seed: int) -> Line:
         """What tells a cell from others."""
-        models = {"model": self.lm, "meta_model": self.meta_lm}
-        return {"method": method, "way": way, "seed": seed, "effort": self.effort, "rows": list(self.rows), **models}
+        return {
+            "method": method,
+            "way": way,
+            "seed": seed,
+            "effort": self.effort,
+            **self.about(),
+            "meta_model": self.meta_lm,
+        }
+
+    def about(self) -> Line:
+        """What tells what is measured without a search."""
+        return {"rows": list(self.rows), "model": self.lm}
 
 
-async def harm(setting: Setting, way: Spoil, seed: int) -> Line:
+async def harm(setting: Setting, way: Spoil) -> Line:
     """What a way costs, in score on test rows."""
     task = setting.spoils.task(setting.rows)
     pair = [
         await evaluate_async(each, task, split="test", lm=setting.lm, traces=False, workbench=setting.bench)
         for each in (setting.spoils.workflow, setting.spoils.spoiled(way))
     ]
-    key = setting.key("none", way.name, seed)
-    return {**key, "step": way.step, "working": pair[0].mean, "spoiled": pair[1].mean}
+    return {"step": way.step, "working": pair[0].mean, "spoiled": pair[1].mean}
 
 
 async def cell(setting: Setting, name: str, way: Spoil, seed: int, cost: Line) -> Line:
@@ -129,8 +137,7 @@ async def cell(setting: Setting, name: str, way: Spoil, seed: int, cost: Line) -
     scores = (result.start_scores if result.unchanged else result.final_scores).test
     assert scores is not None  # a run that is done has tested
     return {
-        **cost,
-        **key,
+        **{part: cost[part] for part in ("step", "working", "spoiled")},
         "found": scores.mean,
         **aim(result, way.step),
         "calls": sum(used.calls for purpose, used in result.by_purpose.items() if purpose != "test"),
@@ -197,32 +204,22 @@ def table(lines: Sequence[Line], steps: int) -> str:
 
 async def measure(options: argparse.Namespace) -> str:
     """Run what is missing."""
-    kept = options.out / "spoiled.jsonl"
-    known = [json.loads(each) for each in kept.read_text(encoding="utf-8").splitlines()] if kept.is_file() else []
-    spoils = read_spoils()
-    shown: list[Line] = []
-
-    async def line(method: str, way: Spoil, seed: int, made: Callable[[], Awaitable[Line]]) -> Line:
-        key = setting.key(method, way.name, seed)
-        for each in known:
-            if key.items() <= each.items():
-                return each
-        new = await made()
-        with kept.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(new, ensure_ascii=False) + "\n")
-        return new
-
+    kept, spoils, shown = Kept(options.out / "spoiled.jsonl"), read_spoils(), list[Line]()
     async with Workbench(cache_dir=options.cache_dir) as bench:
         setting = Setting(
             spoils, bench, options.model, options.meta_model, options.rows, options.effort, options.harm, options.out
         )
-        for seed, way in product(options.seeds, [each for each in spoils.ways if each.name in options.ways]):
-            cost = await line("none", way, seed, partial(harm, setting, way, seed))
+        for way in spoils.ways:
+            if way.name not in options.ways:
+                continue
+            about = {"method": "none", "way": way.name, **setting.about()}
+            cost = await kept.line(about, partial(harm, setting, way))
             print(f"{way.name}: {cost['working']:.0%} → {cost['spoiled']:.0%}", flush=True)
             if round(cost["working"] - cost["spoiled"], 9) < setting.harm:
                 continue
-            for name in options.methods:
-                found = await line(name, way, seed, partial(cell, setting, name, way, seed, cost))
+            for seed, name in product(options.seeds, options.methods):
+                key = setting.key(name, way.name, seed)
+                found = await kept.line(key, partial(cell, setting, name, way, seed, cost))
                 print(f"{way.name}, {name}: {found['spoiled']:.0%} → {found['found']:.0%}", flush=True)
                 shown.append(found)
     return table(shown, len(spoils.suspects))

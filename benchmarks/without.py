@@ -12,28 +12,41 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import cast
 
-from blame_simulated.methods import METHODS
+from blame_simulated.methods import kind_of
 from flowbot.benchmark.search_cell import AtEffort
 from flowbot.fields import stable_hash
+from flowbot.optimizer.method import Method
+from flowbot.optimizer.methods import PoolMethod, find_method, tuning
 from flowbot.optimizer.run import optimize_async
 from flowbot.run.examples import read_examples
 from flowbot.runtime.starts import starts
 from flowbot.runtime.workbench import Workbench
 from flowbot.stats import paired_difference
 from flowbot.task import Task
+from inner.kept import Kept, Line
 from inner.lists import DATA, read_lists, task_of
 
 WHOLE = "none+blame"
-KINDS = tuple(name.removeprefix("without ") for name in METHODS if name.startswith("without "))
-Line = dict[str, Any]
+KINDS = tuple(dict.fromkeys(map(kind_of, tuning())))
+
+
+def method_of(name: str) -> Method:
+    """`blame`, or all of it but one kind of change."""
+    whole = cast("PoolMethod", find_method(WHOLE))
+    left_out = name.removeprefix("without ")
+    if name == WHOLE:
+        return whole
+    return replace(
+        whole, name=f"none+{name}", proposers=lambda: [of for of in whole.proposers() if kind_of(of) != left_out]
+    )
 
 
 def task_for(name: str, data: Path, rows: Sequence[int]) -> Task:
@@ -52,7 +65,7 @@ async def search(options: argparse.Namespace, bench: Workbench, task: Task, key:
         lm=options.model,
         meta_lm=options.meta_model,
         start=starts("single-call", task),
-        method=AtEffort(METHODS[key["method"]](None)),  # type: ignore[arg-type]  # no world: the models are real
+        method=AtEffort(method_of(key["method"])),
         effort=options.effort,
         seed=key["seed"],
         run_dir=options.out / "runs" / stable_hash(key)[:12],
@@ -64,7 +77,6 @@ async def search(options: argparse.Namespace, bench: Workbench, task: Task, key:
     found = {each.id: each.final for each in tested if each.final}
     start = {each.id: each.start for each in tested if each.start}
     return {
-        **key,
         "start": [start[each.id].score for each in task.splits["test"]],
         "found": [(found or start)[each.id].score for each in task.splits["test"]],
         "calls": sum(used.calls for purpose, used in result.by_purpose.items() if purpose != "test"),
@@ -75,7 +87,7 @@ async def search(options: argparse.Namespace, bench: Workbench, task: Task, key:
 def table(lines: Sequence[Line]) -> Iterator[str]:
     """A row a method, over its seeds."""
     whole = {each["seed"]: each for each in lines if each["method"] == WHOLE}
-    yield "| method | each seed, points over the start | mean | beside the whole (95 %) |"
+    yield "| method | each seed, points over the start | mean | beside the whole (95 %, by rows alone) |"
     yield "|---|---|---|---|"
     for method in dict.fromkeys(each["method"] for each in lines):
         mine = [each for each in lines if each["method"] == method and each["seed"] in whole]
@@ -95,28 +107,22 @@ def table(lines: Sequence[Line]) -> Iterator[str]:
 
 async def measure(options: argparse.Namespace) -> None:
     """Run what is missing, and print the table."""
-    kept = options.out / "without.jsonl"
-    known = [json.loads(each) for each in kept.read_text(encoding="utf-8").splitlines()] if kept.is_file() else []
-    task, shown = task_for(options.task, options.data, options.rows), list[Line]()
+    kept, shown = Kept(options.out / "without.jsonl"), list[Line]()
+    task = task_for(options.task, options.data, options.rows)
     models = {"model": options.model, "meta_model": options.meta_model}
-    methods = [WHOLE, *(f"without {each}" for each in options.without)]
     async with Workbench(cache_dir=options.cache_dir) as bench:
-        for seed, method in product(options.seeds, methods):
+        for seed, name in product(options.seeds, [WHOLE, *(f"without {each}" for each in options.without)]):
             key = {
                 "task": options.task,
-                "method": method,
+                "method": name,
                 "seed": seed,
                 "effort": options.effort,
                 "rows": options.rows,
                 **models,
             }
-            line = next((each for each in known if key.items() <= each.items()), None)
-            if line is None:
-                line = await search(options, bench, task, key)
-                with kept.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            line = await kept.line(key, partial(search, options, bench, task, key))
+            print(f"{name}, seed {seed}: {fmean(line['start']):.0%} → {fmean(line['found']):.0%}", flush=True)
             shown.append(line)
-            print(f"{method}, seed {seed}: {fmean(line['start']):.0%} → {fmean(line['found']):.0%}", flush=True)
     print("\n".join(table(shown)))
 
 

@@ -171,13 +171,13 @@ def _made(
     return PoolMethod(name, blaming, critic=None)
 
 
-def _arm(of: object) -> str:
+def kind_of(of: object) -> str:
     """What a proposer is called: a class, or which settings it tries."""
     return getattr(getattr(of, "kinds", None), "__name__", type(of).__name__).capitalize()
 
 
 def _without(arm: str) -> Proposers:
-    return [each for each in tuning() if _arm(each) != arm]
+    return [each for each in tuning() if kind_of(each) != arm]
 
 
 ATTRIBUTIONS: Mapping[str, Callable[[World], Blame] | None] = {
@@ -199,7 +199,7 @@ def methods() -> dict[str, Maker]:
         found[f"texts: {name}"] = partial(_made, f"texts: {name}", _texts, blame)
     found["texts: gradients of all steps"] = partial(_made, "texts: gradients of all steps", _full_pass, None)
     found["one step a kind"] = partial(_made, "one step a kind", _one_place, None)
-    for arm in dict.fromkeys(_arm(each) for each in tuning()):
+    for arm in dict.fromkeys(kind_of(each) for each in tuning()):
         name = f"without {arm}"
         found[name] = partial(_made, name, partial(_without, arm), None)
     return found

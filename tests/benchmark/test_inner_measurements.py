@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import spoiled
 import without
 from first_jobs.model import Asked, Thinker
 from flowbot.fields.yaml import read_data
+from flowbot.optimizer.pool_method import PoolMethod
 from flowbot.run.events import Arm, Proposal, Started, Verdict
 from flowbot.run.journal import Journal, read_events
 from flowbot.run.result import RunResult
@@ -24,6 +26,7 @@ from flowbot.runtime.program import WorkflowProgram
 from flowbot.workflow.check import check
 from flowbot.workflow.workflow import Workflow
 from inner.choices import Question, changed
+from inner.kept import Kept
 from inner.lists import HERE, read_lists, task_of
 from inner.spoils import read_spoils
 from mocked import anything
@@ -230,8 +233,9 @@ def test_a_spoiled_workflow_is_searched_by_each_method_once(
     assert "by lot 1 in 3" in capsys.readouterr().out
 
     fewer = ["--methods", "any-step", "--effort", "20"]
-    spoiled.main([*command, *fewer])  # other settings beside them
-    assert [each["effort"] for each in lines_of(tmp_path / "out" / "spoiled.jsonl")] == [30, 30, 30, 30, 20, 20]
+    spoiled.main([*command, *fewer])  # other settings beside them; what a way costs is known
+    lines = lines_of(tmp_path / "out" / "spoiled.jsonl")
+    assert [each.get("effort") for each in lines] == [None, 30, 30, 30, 20]
 
 
 def test_the_control_asks_nobody_which_step_it_is() -> None:
@@ -332,3 +336,29 @@ def test_what_is_left_out_is_set_beside_the_whole_search_of_the_same_seed() -> N
     rows = [*without.table(lines)][2:]
     assert rows[0] == "| none+blame | +100 | +100.0 |  |"
     assert rows[1].startswith("| without Rule | +50 | +50.0 | -50.0 (")
+
+
+def test_a_search_without_a_kind_differs_in_nothing_else() -> None:
+    whole, less = (without.method_of(name) for name in ("none+blame", "without Rule"))
+    assert isinstance(whole, PoolMethod)
+    assert isinstance(less, PoolMethod)
+    kinds = [without.kind_of(each) for each in whole.proposers()]
+    assert "Rule" in kinds
+    assert [without.kind_of(each) for each in less.proposers()] == [each for each in kinds if each != "Rule"]
+    assert replace(less, name=whole.name, proposers=whole.proposers) == whole
+
+
+async def test_lines_of_a_killed_measurement_are_made_once(tmp_path: Path) -> None:
+    path = tmp_path / "kept.jsonl"
+    path.write_text('{"a": 1, "b": 2}\n{"a": 2, "b"', encoding="utf-8")
+
+    async def made() -> dict[str, int]:
+        return {"b": 3}
+
+    kept = Kept(path)
+    assert [await kept.line({"a": each}, made) for each in (1, 2, 2)] == [
+        {"a": 1, "b": 2},
+        {"a": 2, "b": 3},
+        {"a": 2, "b": 3},
+    ]
+    assert Kept(path).lines == lines_of(path) == kept.lines
