@@ -3,7 +3,7 @@
     python benchmarks/spoiled.py OUT [--methods blame layerwise …] [--ways opposite …] [--effort 100] [--seeds 0]
 
 Each method of tuning (`none+NAME`), and `any-step`, which is `blame` with a step drawn by lot in place of the one that is blamed, begins
-with the spoiled workflow. The workflow and the ways stand in `inner/spoils.yaml`. Told of each cell: which share of the proposals'
+with the spoiled workflow; so does `"without KIND"`, `blame` without a kind of change, where it is named. The workflow and the ways stand in `inner/spoils.yaml`. Told of each cell: which share of the proposals'
 changes are of the spoiled step; how much of what spoiling lost is won back on test rows, half of it or more being a repair; and the
 calls of the search until the found workflow was adopted. A way that costs less than ten points (`--harm`) is no fault: it is measured,
 and no search begins there.
@@ -43,8 +43,12 @@ from flowbot.runtime.workbench import Workbench
 from flowbot.stats import wilson
 from inner.kept import Kept, Line
 from inner.spoils import Spoil, Spoils, read_spoils
+from without import KINDS
+from without import method_of as less_of
 
 METHODS = ("blame", "any-step", "layerwise", "autodiff", "textgrad", "gepa", "mipro")
+PARTS = tuple(f"without {kind}" for kind in KINDS)
+"""`blame` without a kind of change."""
 REPAIRED = 0.5
 """Share of the loss that is won back in a repair."""
 
@@ -74,6 +78,8 @@ def method_of(name: str) -> Method:
     """A method of tuning by its name here, held to the effort."""
     if name == "any-step":
         return AtEffort(PoolMethod("none+any-step", any_step, critic=None))
+    if name in PARTS:
+        return AtEffort(less_of(name))
     return AtEffort(find_method(f"none+{name}"))
 
 
@@ -230,7 +236,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     ways = [each.name for each in read_spoils().ways]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
+    parser.add_argument("--methods", nargs="+", choices=(*METHODS, *PARTS), default=list(METHODS))
     parser.add_argument("--ways", nargs="+", choices=ways, default=ways)
     parser.add_argument("--effort", type=int, default=100, help="planned search calls")
     parser.add_argument("--harm", type=float, default=0.1, help="loss in score from which on a way is a fault")
