@@ -77,8 +77,9 @@ async def resumed_after_every_event(
 
 
 def of_any_last_call(found: dict[str, Any]) -> None:
-    """Which of the calls that are asked again side by side is the first beyond the plan is chance; how many there are is not. All of them
-    were forgotten, and the event tells their keys, so that a replay forgets the same."""
+    """Which of the calls that are asked again side by side is the first beyond the plan is chance, and with it how many requests the others
+    took; how many calls there are is not. All of them were forgotten, and the event tells their keys, so that a replay forgets the same."""
+    del found["requests"]
     for name in ("by_purpose", "by_model"):
         found[name] = {each: took["calls"] for each, took in found[name].items()}
     events = [json.loads(line) for line in found["journal.jsonl"].splitlines()]
