@@ -245,7 +245,7 @@ def written(data: Mapping[str, Any], lines: Sequence[Line]) -> dict[str, Any]:
     names = {part: sorted({each[part] for each in lines}) for part in ("model", "meta_model")}
     names["task"] = sorted({task for of in found.values() for task in of})
     source = f"{data['source'].partition(MEASURED)[0]}{MEASURED}the means by kind of task, on {', '.join(names['task'])} with \
-{', '.join(names['model'])} (meta model {', '.join(names['meta_model'])}), by benchmarks/priors.py: drawn towards the mean gain by a mixture of \
+{', '.join(names['model'])} (meta model {', '.join(names['meta_model'])}), by benchmarks/priors.py: drawn from what is assumed towards the gains on other tasks, and from there towards those on these, by a mixture of \
 two normals with spreads of {USUAL} and {GREAT} ({SHARE:.0%} of the kinds), a spread of {sqrt(between):.2f} from task to task, and the noise of the rows."
     return {**data, "source": source, "tasks": tasks}
 

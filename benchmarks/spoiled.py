@@ -41,7 +41,7 @@ from flowbot.runtime.evaluation import Row
 from flowbot.runtime.program import WorkflowProgram
 from flowbot.runtime.workbench import Workbench
 from flowbot.stats import wilson
-from inner.kept import Kept, Line
+from inner.kept import Kept, Line, beliefs
 from inner.spoils import Spoil, Spoils, read_spoils
 from without import KINDS
 from without import method_of as less_of
@@ -105,6 +105,7 @@ class Setting:
             "effort": self.effort,
             **self.about(),
             "meta_model": self.meta_lm,
+            "beliefs": beliefs(),
         }
 
     def about(self) -> Line:

@@ -31,7 +31,7 @@ from flowbot.runtime.starts import starts
 from flowbot.runtime.workbench import Workbench
 from flowbot.stats import paired_difference
 from flowbot.task import Task
-from inner.kept import Kept, Line
+from inner.kept import Kept, Line, beliefs
 from inner.lists import DATA, read_lists, task_of
 
 WHOLE = "none+blame"
@@ -118,6 +118,7 @@ async def measure(options: argparse.Namespace) -> None:
                 "seed": seed,
                 "effort": options.effort,
                 "rows": options.rows,
+                "beliefs": beliefs(),
                 **models,
             }
             line = await kept.line(key, partial(search, options, bench, task, key))

@@ -8,7 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from flowbot.fields import stable_hash
+from flowbot.optimizer.priors import shipped_priors
+
 Line = dict[str, Any]
+
+
+def beliefs() -> str:
+    """Hash of what a search believes of kinds of changes: with other beliefs it is another search."""
+    return stable_hash(shipped_priors().model_dump(exclude={"source"}))[:12]
 
 
 def read_lines(path: Path) -> list[Line]:

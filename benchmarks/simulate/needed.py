@@ -29,10 +29,9 @@ if __name__ == "__main__":
 from rich.console import Console
 from rich.table import Table
 
-from flowbot.fields import stable_hash
 from flowbot.optimizer.confirm import Confirm
 from flowbot.optimizer.planner import Bandit
-from flowbot.optimizer.priors import shipped_priors
+from inner.kept import beliefs
 from simulate.designed import Again, BornRewrittenUnseen, BornShown, Both, Fixed, Merge
 from simulate.fair import EarlyJudge, FairBandit, FairJudge, FrontBandit
 from simulate.product import BY_CHANCE, Settings, Voters, search
@@ -130,8 +129,8 @@ class Lines:
     def _cells(self, method: str, p: float, budget: int) -> list[Cell]:
         p = 0.0 if method == "random" else p  # it asks no meta model
         offered = "/".join(f"{catalogue_size(steps)}" for steps in (1, 3)) if self.world == "structures" else ""
-        beliefs = "" if method in UNBELIEVING else stable_hash(shipped_priors().model_dump(exclude={"source"}))[:12]
-        return [Cell(self.world, offered, method, p, budget, first, beliefs) for first in range(0, self.seeds, BLOCK)]
+        believed = "" if method in UNBELIEVING else beliefs()
+        return [Cell(self.world, offered, method, p, budget, first, believed) for first in range(0, self.seeds, BLOCK)]
 
     def compute(self, wanted: Sequence[tuple[str, float, int]]) -> None:
         """What is missing."""
